@@ -1,0 +1,53 @@
+"""What every engine offers: one step of a model at a fixed size and number of streams."""
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from ..models import ModelSpec
+
+State = dict[str, Tensor]  # fixed shapes, dimension 0 is the stream, all zeros = forget everything
+
+
+class EngineError(RuntimeError):
+    """An engine cannot be opened or run; the message says why and what to do."""
+
+
+class Engine(ABC):
+    """Runs `spec`'s step. Frames come in on the CPU; the state stays on the engine's device.
+
+    Attributes: spec, backend, device, precision, streams, height, width (of the network's frame).
+    """
+
+    spec: ModelSpec
+    backend: str
+    device: str
+    precision: str
+    streams: int
+    height: int
+    width: int
+
+    @abstractmethod
+    def initial_state(self) -> State:
+        """Return the state of streams that have seen no frame."""
+
+    @abstractmethod
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames (streams, 3, height, width) normalised float32 and state -> output and new state.
+
+        The output (streams, height, width) is float32 on the engine's device, in `spec.unit`.
+        """
+
+    @abstractmethod
+    def resized(self, height: int, width: int) -> 'Engine':
+        """Return this engine for frames of another size; weights are shared where that is possible.
+
+        The old one must not be used any more.
+        """
+
+    @abstractmethod
+    def memory(self) -> int:
+        """Return the bytes of device memory in use, 0 on a CPU (see the process's own memory)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the weights and buffers; the engine cannot be used any more."""

@@ -1,0 +1,211 @@
+"""FlashDepth (Chou et al. 2025, arXiv 2504.07093): S, L and the hybrid Full model."""
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+import torch.nn.functional as F
+
+from .dpt import DECODERS, DPTHead, upsample
+from .mamba2 import Mamba2
+from .vit import BACKBONES, PATCH, VisionTransformer
+
+POOL = 10           # the temporal layers work on a grid ten times coarser than the path they refine
+TEACHER_HEIGHT = 490
+
+
+@functools.lru_cache(maxsize=64)
+def pooling_matrix(length: int, bins: int) -> np.ndarray:
+    """Return adaptive average pooling along one axis as a matrix (bins, length).
+
+    Bin i covers floor(i * length / bins) to ceil((i + 1) * length / bins). Two matrix products are
+    the same as adaptive_avg_pool2d and, unlike it, every engine can run them.
+    """
+    matrix = np.zeros((bins, length), dtype=np.float32)
+    for i in range(bins):
+        start, stop = i * length // bins, -(-(i + 1) * length // bins)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+class MambaBlock(nn.Module):
+    """Mamba-2 and an MLP, each pre-normed and residual: (N, L, C) -> (N, L, C)."""
+
+    def __init__(self, dim: int, expand: int, headdim: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.mamba = Mamba2(dim, expand, headdim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        y, state = self.mamba(self.norm1(x), state)
+        x = x + y
+        return x + self.mlp(self.norm2(x)), state
+
+
+class TemporalRefiner(nn.Module):
+    """Refine a decoder path with what Mamba remembers of earlier frames (section 3.2)."""
+
+    def __init__(self, dim: int, expand: int, headdim: int, layers: int = 4):
+        super().__init__()
+        # the outer list has one entry for each refined path; all published models refine one
+        self.blocks = nn.ModuleList([
+            nn.ModuleList(MambaBlock(dim, expand, headdim) for _ in range(layers))])
+        self.final_layer = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
+
+    def initial_state(self, streams: int) -> Tensor:
+        """Return zeros (streams, layers, heads, headdim, d_state)."""
+        layers = self.blocks[0]
+        mamba = layers[0].mamba
+        return self.final_layer[1].weight.new_zeros(
+            (streams, len(layers), mamba.heads, mamba.headdim, mamba.d_state),
+            dtype=torch.float32)
+
+    def forward(self, path: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Path (N, C, h, w) and state -> the refined path and the new state."""
+        height, width = path.shape[-2:]
+        rows, columns = height // POOL, width // POOL
+        pool_rows = torch.from_numpy(pooling_matrix(height, rows)).to(path)
+        pool_columns = torch.from_numpy(pooling_matrix(width, columns)).to(path)
+        x = pool_rows @ path @ pool_columns.T                            # (N, C, rows, columns)
+        x = x.flatten(2).transpose(1, 2)                                 # (N, L, C)
+        states = []
+        for block, block_state in zip(self.blocks[0], state.unbind(1), strict=True):
+            x, block_state = block(x, block_state)
+            states.append(block_state)
+        x = upsample(x.transpose(1, 2).unflatten(2, (rows, columns)), (height, width))
+        x = self.final_layer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # after upsampling
+        return path + x, torch.stack(states, dim=1)
+
+
+class CrossAttention(nn.Module):
+    """Queries from x (N, L, dim), keys and values from a context (N, M, dim); two heads."""
+
+    def __init__(self, dim: int, heads: int = 2):
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(dim, dim, bias=False)
+        self.kv = nn.Linear(dim, 2 * dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        kv = self.kv(context).unflatten(-1, (2, self.heads, -1))         # (N, M, 2, heads, d)
+        k, v = kv.permute(2, 0, 3, 1, 4).unbind(0)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class FusionBlock(nn.Module):
+    """Cross-attention to the teacher's tokens and an MLP, each pre-normed and residual."""
+
+    def __init__(self, dim: int, context_dim: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.context_norm = nn.LayerNorm(dim)
+        self.attention = CrossAttention(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+        self.context_proj = nn.Linear(context_dim, dim)  # only the first block's is used
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        x = x + self.attention(self.norm1(x), self.context_norm(context))
+        return x + self.mlp(self.norm2(x))
+
+
+class HybridFusion(nn.Module):
+    """Bring the teacher's coarse path into the student's (section 3.3)."""
+
+    def __init__(self, dim: int, context_dim: int, layers: int = 4):
+        super().__init__()
+        self.blocks = nn.ModuleList([
+            nn.ModuleList(FusionBlock(dim, context_dim) for _ in range(layers))])
+
+    def forward(self, path: Tensor, context: Tensor) -> Tensor:
+        """Path (N, dim, h, w) and context (N, context_dim, h', w') -> (N, dim, h, w)."""
+        x = path.flatten(2).transpose(1, 2)
+        context = self.blocks[0][0].context_proj(context.flatten(2).transpose(1, 2))
+        for block in self.blocks[0]:
+            x = block(x, context)
+        return x.transpose(1, 2).unflatten(2, path.shape[-2:])
+
+
+class Teacher(nn.Module):
+    """The Full model's ViT-L and decoder, of which inference needs only the coarsest path."""
+
+    def __init__(self):
+        super().__init__()
+        dim, depth, heads, self.taps = BACKBONES['vitl']
+        self.pretrained = VisionTransformer(dim, depth, heads)
+        self.depth_head = DPTHead(dim, *DECODERS['vitl'])
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalised frames (N, 3, H, W) -> path 4 (N, 256, h, w), h at most 35 patches.
+
+        The reference shrinks by the frame's height, also in portrait: 2044 rows x 1148 columns
+        become 490 x 266.
+        """
+        height, width = frames.shape[-2:]
+        if height > TEACHER_HEIGHT:
+            width = int(TEACHER_HEIGHT / height * width) // PATCH * PATCH
+            height = TEACHER_HEIGHT
+            frames = upsample(frames, (height, width))
+        grid = (height // PATCH, width // PATCH)
+        tokens, = self.pretrained(frames, self.taps[-1:])
+        head = self.depth_head
+        return head.fuse(4, None, head.reduce(4, head.reassemble(4, tokens, grid)), grid)
+
+
+class FlashDepth(nn.Module):
+    """Streaming depth whose memory is the SSM state of four Mamba-2 layers.
+
+    Args:
+        backbone: of BACKBONES. refined_level: the decoder path (4 coarsest to 1 finest) that the
+            temporal layers refine; it is not in the checkpoint, so it comes from the registry only.
+        expand, headdim: of the Mamba-2 layers. hybrid: with the Full model's teacher and fusion.
+
+    """
+
+    def __init__(
+        self, backbone: str, refined_level: int, expand: int, headdim: int, hybrid: bool = False,
+    ):
+        super().__init__()
+        dim, depth, heads, self.taps = BACKBONES[backbone]
+        features, channels = DECODERS[backbone]
+        self.refined_level = refined_level
+        self.pretrained = VisionTransformer(dim, depth, heads)
+        self.depth_head = DPTHead(dim, features, channels)
+        self.mamba = TemporalRefiner(features, expand, headdim)
+        if hybrid:
+            self.teacher_model = Teacher()
+            self.hybrid_fusion = HybridFusion(features, DECODERS['vitl'][0])
+        self.hybrid = hybrid
+
+    def initial_state(self, streams: int, height: int, width: int) -> dict[str, Tensor]:
+        """Return the state of streams that have seen no frame: zeros, whatever the frame's size."""
+        return {'ssm': self.mamba.initial_state(streams)}
+
+    def step(self, frames: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Normalised frames (N, 3, H, W), H and W multiples of 14 -> inverse depth (N, H, W).
+
+        The inverse depth approximates 100 / Z with Z in metres. A new state is returned; the given
+        one is not changed.
+        """
+        height, width = frames.shape[-2:]
+        grid = (height // PATCH, width // PATCH)
+        head = self.depth_head
+        tokens = self.pretrained(frames, self.taps)
+        layers = {
+            level: head.reduce(level, head.reassemble(level, tokens[level - 1], grid))
+            for level in (1, 2, 3, 4)}
+        ssm = state['ssm']
+        path = None
+        for level in (4, 3, 2, 1):
+            rows, columns = layers[max(level - 1, 1)].shape[-2:]
+            size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
+            path = head.fuse(level, path, layers[level], size)
+            if level == 4 and self.hybrid:
+                path = self.hybrid_fusion(path, self.teacher_model(frames))
+            if level == self.refined_level:
+                path, ssm = self.mamba(path, ssm)
+        return head.predict(path, height, width), {'ssm': ssm}

@@ -1,0 +1,118 @@
+"""Mamba-2 layer (Dao & Gu 2024, arXiv 2405.21060) whose SSM state is passed in and out.
+
+Between frames only the SSM state lives on; the causal convolution starts from zeros at every frame,
+as in FlashDepth.
+"""
+import functools
+
+import torch
+from torch import Tensor, nn
+import torch.nn.functional as F
+
+CHUNK = 256
+SINGLE_BLOCK = 512  # up to here one L x L block is cheaper than chunks, beyond it memory grows as L^2
+
+
+@functools.cache
+def _fused_scan():
+    """Return mamba-ssm's Triton kernel, or None where mamba_ssm (which needs CUDA) is missing."""
+    try:
+        from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
+    except Exception:  # its import fails in many ways without CUDA, not only with ImportError
+        return None
+    return mamba_chunk_scan_combined
+
+
+def scan_block(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Run the state-space recurrence over one block of L tokens at once, as an L x L attention.
+
+    For each head S_t = exp(dt_t a) S_{t-1} + dt_t x_t (x) b_t and y_t = S_t c_t
+    ("Transformers are SSMs", section 6).
+
+    Args:
+        x: (N, L, heads, P) inputs. dt: (N, L, heads) step sizes, positive. a: (heads,), negative.
+        b, c: (N, L, S), shared by all heads. state: (N, heads, P, S), before the first token.
+    Returns:
+        y: (N, L, heads, P) and the state after the last token.
+
+    """
+    decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)           # (N, heads, L)
+    length = x.shape[1]
+    future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
+    # masked before exp: above the diagonal the difference is positive and exp may overflow
+    between = (decay[..., :, None] - decay[..., None, :]).masked_fill(future, -torch.inf).exp()
+    scores = (c @ b.transpose(1, 2))[:, None] * between           # (N, heads, L, L)
+    xdt = (x * dt[..., None]).transpose(1, 2)                     # (N, heads, L, P)
+    carried = c[:, None] @ state.transpose(2, 3)                  # (N, heads, L, P)
+    y = scores @ xdt + decay.exp()[..., None] * carried
+    to_end = (decay[..., -1:] - decay).exp()[..., None]           # (N, heads, L, 1)
+    state = (decay[..., -1, None, None].exp() * state
+             + (xdt * to_end).transpose(2, 3) @ b[:, None])       # (N, heads, P, S)
+    return y.transpose(1, 2), state
+
+
+def scan(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Run the recurrence of `scan_block` over any number of tokens; same arguments and result.
+
+    mamba-ssm's kernel on CUDA where it is installed, else one block, or chunks where L is long.
+    """
+    if x.is_cuda and not torch.compiler.is_exporting() and (kernel := _fused_scan()) is not None:
+        return kernel(
+            x, dt, a, b[:, :, None], c[:, :, None], chunk_size=CHUNK, initial_states=state,
+            return_final_states=True)
+    length = x.shape[1]
+    chunk = length if length <= SINGLE_BLOCK else CHUNK
+    outputs = []
+    for start in range(0, length, chunk):
+        part = slice(start, min(start + chunk, length))
+        y, state = scan_block(x[:, part], dt[:, part], a, b[:, part], c[:, part], state)
+        outputs.append(y)
+    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)), state
+
+
+class GatedRMSNorm(nn.Module):
+    """RMSNorm of y * silu(z) over the whole inner dimension."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, y: Tensor, z: Tensor) -> Tensor:
+        y = y * F.silu(z)
+        return y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-5) * self.weight
+
+
+class Mamba2(nn.Module):
+    """One Mamba-2 layer with a single group of B and C: (N, L, d_model) -> (N, L, d_model)."""
+
+    def __init__(self, d_model: int, expand: int, headdim: int, d_state: int = 256):
+        super().__init__()
+        self.d_inner, self.headdim, self.d_state = expand * d_model, headdim, d_state
+        self.heads = self.d_inner // headdim
+        d_conv = self.d_inner + 2 * d_state
+        self.in_proj = nn.Linear(d_model, self.d_inner + d_conv + self.heads, bias=False)
+        self.conv1d = nn.Conv1d(d_conv, d_conv, 4, groups=d_conv, padding=3)
+        self.dt_bias = nn.Parameter(torch.zeros(self.heads))
+        self.A_log = nn.Parameter(torch.zeros(self.heads))
+        self.D = nn.Parameter(torch.ones(self.heads))
+        self.norm = GatedRMSNorm(self.d_inner)
+        self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
+
+    def forward(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over u (N, L, d_model) from `state` (N, heads, headdim, d_state), float32."""
+        length = u.shape[1]
+        z, xbc, dt = self.in_proj(u).split(
+            [self.d_inner, self.d_inner + 2 * self.d_state, self.heads], dim=-1)
+        xbc = self.conv1d(xbc.transpose(1, 2))[..., :length].transpose(1, 2)  # causal, starts at 0
+        x, b, c = F.silu(xbc).split([self.d_inner, self.d_state, self.d_state], dim=-1)
+        x = x.unflatten(-1, (self.heads, self.headdim))                       # (N, L, heads, P)
+        # The recurrence stays in float32: half precision loses the cumulated decay.
+        x32 = x.float()
+        dt = F.softplus(dt.float() + self.dt_bias.float())
+        y, state = scan(x32, dt, -self.A_log.float().exp(), b.float(), c.float(), state)
+        y = y + self.D.float()[:, None] * x32
+        return self.out_proj(self.norm(y.to(u.dtype).flatten(2), z)), state

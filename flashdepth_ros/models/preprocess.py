@@ -1,0 +1,110 @@
+"""From a camera frame to the tensor that a network takes, as each model's authors prepare it."""
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .vit import PATCH
+
+MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # ImageNet's, RGB
+STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+
+Size = tuple[int, int]  # height, width
+
+
+class FrameTooSmallError(ValueError):
+    """The frame gives the network fewer patches than its layers need."""
+
+
+def ceil_to_patch(length: float) -> int:
+    """Return the next multiple of the patch size."""
+    return math.ceil(length / PATCH) * PATCH
+
+
+def native_sizes(height: int, width: int, short_side: int = 0) -> tuple[Size, ...]:
+    """FlashDepth's rule: the camera's own size, at most 2044 on the long side, raised to patches.
+
+    Like the authors' loader it resamples twice where the first size is not made of whole patches.
+    short_side: shrink (never enlarge) to that short side first; 0 for the rule alone.
+    """
+    size = (height, width)
+    if 0 < short_side < min(size):
+        factor = short_side / min(size)
+        size = (round(height * factor), round(width * factor))
+    if max(size) > 2044:
+        factor = 2044 / max(size)
+        size = (int(size[0] * factor), int(size[1] * factor))
+    return size, (ceil_to_patch(size[0]), ceil_to_patch(size[1]))
+
+
+def bounded_sizes(
+    height: int, width: int, short_side: int = 0, wide_ratio: float = math.inf,
+) -> tuple[Size, ...]:
+    """Depth Anything's rule: the short side becomes 518 pixels, the aspect is kept to a patch.
+
+    short_side: instead of 518; 0 for the rule alone. wide_ratio: frames longer than this ratio get
+    a smaller short side (Video Depth Anything, 1.78).
+    """
+    target = short_side or 518
+    ratio = max(height, width) / min(height, width)
+    if ratio > wide_ratio:
+        target = round(int(target * 1.777 / ratio) / PATCH) * PATCH
+    factor = max(target / height, target / width)
+
+    def side(length: int) -> int:
+        rounded = round(length * factor / PATCH) * PATCH
+        return rounded if rounded >= target else ceil_to_patch(length * factor)
+
+    return (side(height), side(width)),
+
+
+@dataclass(frozen=True)
+class FrameFormat:
+    """What a model's frame must look like.
+
+    sizes: (height, width, short_side) -> the sizes that the frame is resampled to, one after the
+    other; the last is the network's. clip: cut the cubic overshoot to [0, 1] after each.
+    resample: which library's bicubic the authors used. min_side: the network's lower limit.
+    """
+
+    sizes: Callable[[int, int, int], tuple[Size, ...]]
+    clip: bool = False
+    resample: Literal['opencv', 'torch'] = 'opencv'
+    min_side: int = PATCH
+
+    def network_size(self, height: int, width: int, short_side: int = 0) -> Size:
+        """Return the network's (height, width) for a camera frame's; FrameTooSmallError."""
+        size = self.sizes(height, width, short_side)[-1]
+        if min(size) < self.min_side:
+            raise FrameTooSmallError(
+                f'a {width}x{height} frame becomes {size[1]}x{size[0]} for the network, which needs'
+                f' {self.min_side} pixels a side: use a larger camera image or input.short_side')
+        return size
+
+
+def prepare_frame(rgb: np.ndarray, frame_format: FrameFormat, short_side: int = 0) -> torch.Tensor:
+    """RGB frame (H, W, 3) uint8 -> normalised float32 (3, h, w), sides multiples of 14.
+
+    Raises FrameTooSmallError.
+    """
+    height, width = rgb.shape[:2]
+    frame_format.network_size(height, width, short_side)
+    sizes = frame_format.sizes(height, width, short_side)
+    if frame_format.resample == 'torch':
+        frame = torch.from_numpy(rgb).permute(2, 0, 1).float().div_(255)
+        for size in sizes:
+            frame = F.interpolate(frame[None], size, mode='bicubic', align_corners=False)[0]
+        mean, std = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(STD)[:, None, None]
+        return (frame - mean) / std
+    frame = rgb.astype(np.float32) / np.float32(255)
+    for h, w in sizes:
+        if frame.shape[:2] != (h, w):
+            frame = cv2.resize(frame, (w, h), interpolation=cv2.INTER_CUBIC)
+            if frame_format.clip:
+                np.clip(frame, 0, 1, out=frame)
+    return torch.from_numpy((frame - MEAN) / STD).permute(2, 0, 1).contiguous()

@@ -1,0 +1,132 @@
+"""DINOv2 vision transformer (Oquab et al. 2023, arXiv 2304.07193), without registers."""
+import torch
+from torch import Tensor, nn
+import torch.nn.functional as F
+
+PATCH = 14
+TRAINED_GRID = 37  # the position table was trained on 37 x 37 patches (518 x 518 pixels)
+
+# name: dim, depth, heads, taps (0-based indices of the blocks whose tokens feed the DPT decoder)
+BACKBONES = {
+    'vits': (384, 12, 6, (2, 5, 8, 11)),
+    'vitb': (768, 12, 12, (2, 5, 8, 11)),
+    'vitl': (1024, 24, 16, (4, 11, 17, 23)),
+}
+
+
+class PatchEmbed(nn.Module):
+    """(B, 3, H, W) -> (B, H/14 * W/14, dim), row-major."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, PATCH, stride=PATCH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, (B, N, dim) -> (B, N, dim)."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, dim = x.shape
+        qkv = self.qkv(x).reshape(b, n, 3, self.heads, dim // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, head_dim)
+        x = F.scaled_dot_product_attention(q, k, v)     # scale head_dim**-0.5
+        return self.proj(x.transpose(1, 2).reshape(b, n, dim))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with an exact (erf) GELU between them."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.fc1 = nn.Linear(dim, 4 * dim)
+        self.fc2 = nn.Linear(4 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    """A learned gain per channel."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block, (B, N, dim) -> (B, N, dim)."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, heads)
+        self.ls1 = LayerScale(dim)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = Mlp(dim)
+        self.ls2 = LayerScale(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+class VisionTransformer(nn.Module):
+    """DINOv2 ViT that returns the tokens of chosen blocks.
+
+    always_resample: resample the position table even at 518 x 518, where the grid is the trained
+    one (online VDA's exported form does, FlashDepth and Video Depth Anything do not).
+    """
+
+    def __init__(self, dim: int, depth: int, heads: int, always_resample: bool = False):
+        super().__init__()
+        self.always_resample = always_resample
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + TRAINED_GRID ** 2, dim))
+        self.mask_token = nn.Parameter(torch.zeros(1, dim))  # in the checkpoints, never used
+        self.patch_embed = PatchEmbed(dim)
+        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+
+    def position_embedding(self, rows: int, columns: int) -> Tensor:
+        """Return the position table for a grid of patches, (1, 1 + rows * columns, dim).
+
+        DINOv2 passes interpolate() a scale factor of (n + 0.1) / 37 instead of a size. That shifts
+        the sampling points, and every published weight was trained with the shift.
+        """
+        if (rows, columns) == (TRAINED_GRID, TRAINED_GRID) and not self.always_resample:
+            return self.pos_embed
+        table = self.pos_embed.float()
+        grid = table[:, 1:].reshape(1, TRAINED_GRID, TRAINED_GRID, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(
+            grid, scale_factor=((rows + 0.1) / TRAINED_GRID, (columns + 0.1) / TRAINED_GRID),
+            mode='bicubic', align_corners=False)
+        table = torch.cat([table[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+        return table.to(self.pos_embed.dtype)
+
+    def forward(self, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
+        """(B, 3, H, W) -> one (B, H/14 * W/14, dim) for each tap, normalised, class token dropped.
+
+        Blocks after the last tap are not run.
+        """
+        rows, columns = x.shape[-2] // PATCH, x.shape[-1] // PATCH
+        x = self.patch_embed(x)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
+        x = x + self.position_embedding(rows, columns)
+        tapped = []
+        for index in range(max(taps) + 1):
+            x = self.blocks[index](x)
+            if index in taps:
+                tapped.append(self.norm(x)[:, 1:])
+        return tapped
