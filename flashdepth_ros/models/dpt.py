@@ -17,7 +17,7 @@ DECODERS = {
 
 
 def upsample(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (B, C, h, w) to (B, C, *size), bilinear with aligned corners, as all these models do."""
+    """Resize (B, C, h, w) to (B, C, *size), bilinear, corners aligned as in all these models."""
     return F.interpolate(x, size=tuple(size), mode='bilinear', align_corners=True)
 
 
@@ -34,7 +34,7 @@ class ResidualConvUnit(nn.Module):
 
 
 class FeatureFusionBlock(nn.Module):
-    """Add a skip connection, refine, upsample to `size`; the 1x1 out_conv comes after upsampling."""
+    """Add a skip connection, refine, upsample to `size`, then a 1x1 convolution."""
 
     def __init__(self, features: int):
         super().__init__()

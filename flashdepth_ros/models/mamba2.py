@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import torch.nn.functional as F
 
 CHUNK = 256
-SINGLE_BLOCK = 512  # up to here one L x L block is cheaper than chunks, beyond it memory grows as L^2
+SINGLE_BLOCK = 512  # longer frames go in chunks: the memory of one block grows as L^2
 
 
 @functools.cache
@@ -31,12 +31,9 @@ def scan_block(
     For each head S_t = exp(dt_t a) S_{t-1} + dt_t x_t (x) b_t and y_t = S_t c_t
     ("Transformers are SSMs", section 6).
 
-    Args:
-        x: (N, L, heads, P) inputs. dt: (N, L, heads) step sizes, positive. a: (heads,), negative.
-        b, c: (N, L, S), shared by all heads. state: (N, heads, P, S), before the first token.
-    Returns:
-        y: (N, L, heads, P) and the state after the last token.
-
+    x: (N, L, heads, P) inputs. dt: (N, L, heads) step sizes, positive. a: (heads,), negative.
+    b, c: (N, L, S), shared by all heads. state: (N, heads, P, S), before the first token.
+    Returns y (N, L, heads, P) and the state after the last token.
     """
     decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)           # (N, heads, L)
     length = x.shape[1]
