@@ -1,6 +1,7 @@
 """What every engine offers: one step of a model at a fixed size and number of streams."""
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from ..models import ModelSpec
@@ -36,6 +37,10 @@ class Engine(ABC):
 
         The output (streams, height, width) is float32 on the engine's device, in `spec.unit`.
         """
+
+    def warm_up(self) -> None:
+        """Run a step on nothing, so that the first frame does not pay for lazy set-up."""
+        self.step(torch.zeros(self.streams, 3, self.height, self.width), self.initial_state())
 
     @abstractmethod
     def resized(self, height: int, width: int) -> 'Engine':

@@ -1,0 +1,71 @@
+# make demo    depth of a video, through real ROS 2, as pictures in demo_output/
+# make test    the tests
+# make lint    the style checks
+# make clean   remove everything that make made
+#
+# Where ROS 2 is sourced (ROS_DISTRO is set and rclpy imports) that ROS is used, and .venv only adds
+# what PyPI has to add. On any other machine .venv also gets ROS 2 itself, from its PyPI wheels.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+# The PyTorch build: 'make TORCH="torch --index-url ..."' takes another, before the first make.
+TORCH ?= torch==2.13.0
+
+VIDEO ?=
+MODEL ?= flashdepth-s
+WEIGHTS ?= auto
+DEMO_OPTIONS ?=
+PYTEST_OPTIONS ?=
+
+ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
+
+ifeq ($(ROS_HERE),yes)
+  EXTRAS := demo,test
+  VENV_OPTIONS := --system-site-packages
+  # the distribution's messages are compiled for its NumPy
+  PIP_OPTIONS = --constraint <($(PYTHON) -c 'import numpy; print(f"numpy=={numpy.__version__}")')
+  COLCON_ENVIRONMENT :=
+  CMAKE_OPTIONS :=
+else
+  EXTRAS := kilted,build,demo,test
+  VENV_OPTIONS :=
+  PIP_OPTIONS :=
+  COLCON_ENVIRONMENT := AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV)
+  CMAKE_OPTIONS := -DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=$(CURDIR)/.ci/wheels.cmake
+endif
+
+ACTIVATE := source $(VENV)/bin/activate
+ENVIRONMENT := $(ACTIVATE) && source install/setup.bash
+
+.PHONY: demo test lint build clean
+
+demo: build
+	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo --model '$(MODEL)' \
+	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(DEMO_OPTIONS)
+
+test: build
+	$(ENVIRONMENT) && python -m pytest test $(PYTEST_OPTIONS)
+
+lint: $(VENV)/.installed
+	$(ACTIVATE) && ruff check .
+
+build: $(VENV)/.installed
+	$(ACTIVATE) && $(COLCON_ENVIRONMENT) colcon build --symlink-install \
+	  --packages-select flashdepth_ros --event-handlers console_stderr+ \
+	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(VENV)/bin/python $(CMAKE_OPTIONS)
+
+$(VENV)/.installed: setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
+	  echo "Python 3.10 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) --version):" \
+	    "name another with make PYTHON=python3.12"; exit 1; }
+	@command -v c++ >/dev/null || { \
+	  echo 'a C++ compiler is needed for the messages: sudo apt install g++'; exit 1; }
+	@echo '--- installing into .venv (about 2 GB, some minutes) ---'
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	$(ACTIVATE) && pip install $(TORCH)
+	$(ACTIVATE) && pip install $(PIP_OPTIONS) --editable '.[$(EXTRAS)]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build install log demo_output *.egg-info

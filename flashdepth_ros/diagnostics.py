@@ -1,0 +1,160 @@
+"""What the node tells of its health: DepthStatus for a frame, DiagnosticArray once a second."""
+from collections import deque
+from dataclasses import dataclass, field
+import math
+import time
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from .arrivals import Arrivals
+from .camera_topics import CameraTopics, Stages
+from .engines import Engine
+from .messages import stamp_to_ns
+from .msg import DepthStatus
+from .parameters import Settings
+from .process import resident_memory
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
+
+UNTRAINED = 'random weights: the depth means nothing (set model.weights)'
+NOMINAL = ('metres are nominal, not calibrated: measure a known distance, then set scale.mode to '
+           'fixed with scale.factor and scale.shift')
+
+
+@dataclass
+class FrameRate:
+    """Frames per second over the last few seconds."""
+
+    window: float = 3.0
+    _times: deque = field(default_factory=lambda: deque(maxlen=1000))
+
+    def tick(self) -> None:
+        self._times.append(time.perf_counter())
+
+    def value(self) -> float:
+        now = time.perf_counter()
+        while self._times and now - self._times[0] > self.window:
+            self._times.popleft()
+        if len(self._times) < 2:
+            return float(len(self._times)) / self.window
+        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
+
+
+def age_ms(stamp: Time, now_ns: int) -> float:
+    """Milliseconds from a header stamp to now; NaN for a stamp that was never set."""
+    then = stamp_to_ns(stamp)
+    return (now_ns - then) / 1e6 if then else math.nan
+
+
+def frame_status(
+    camera: CameraTopics, header: Header, settings: Settings, rate: float, age: float, reset: bool,
+) -> DepthStatus:
+    """Tell of the frame that the camera has just published."""
+    engine, counts, stages = camera.stream.engine, camera.arrivals.counts, camera.stages
+    status = DepthStatus(header=header)
+    status.model, status.backend = engine.spec.name, engine.backend
+    status.device, status.precision = engine.device, engine.precision
+    status.untrained = settings['model.weights'] == 'random'
+    status.network_width, status.network_height = engine.width, engine.height
+    status.scale_mode = settings['scale.mode']
+    status.scale_factor, status.scale_shift = settings['scale.factor'], settings['scale.shift']
+    status.calibrated = settings['scale.mode'] != 'nominal'
+    for name, milliseconds in latencies(stages).items():
+        setattr(status, f'{name}_ms', milliseconds)
+    status.age_ms, status.frame_rate = age, rate
+    for name in ('received', 'processed', 'replaced', 'rejected', 'failed'):
+        setattr(status, name, getattr(counts, name))
+    status.reset, status.resets = reset, counts.resets.total()
+    status.reset_reasons = list(counts.resets)
+    status.reset_counts = list(counts.resets.values())
+    status.cpu_memory, status.gpu_memory = resident_memory(), engine.memory()
+    return status
+
+
+def latencies(stages: Stages) -> dict[str, float]:
+    """Return the milliseconds that a frame spent in each stage, by its name."""
+    s = stages
+    return {name: 1e3 * (end - start) for name, start, end in (
+        ('decode', s.started, s.decoded), ('preprocess', s.decoded, s.prepared),
+        ('model', s.prepared, s.stepped), ('postprocess', s.stepped, s.made),
+        ('publish', s.made, s.published), ('total', s.arrived, s.published))}
+
+
+def model_health(
+    name: str, state: str, engine: Engine | None, settings: Settings, problem: str | None,
+) -> DiagnosticStatus:
+    """Tell whether there is a model, and whether its metres can be trusted."""
+    level, message = OK, state
+    if problem is not None:
+        level, message = ERROR, problem
+    elif engine is not None and settings['model.weights'] == 'random':
+        level, message = WARN, UNTRAINED
+    elif engine is not None and settings['scale.mode'] == 'nominal':
+        level, message = WARN, NOMINAL
+    values = {'state': state, 'model': settings['model.name'], 'weights': settings['model.weights'],
+              'scale mode': settings['scale.mode'],
+              'calibrated': settings['scale.mode'] != 'nominal'}
+    if engine is not None:
+        values |= {
+            'model': engine.spec.name, 'backend': engine.backend, 'device': engine.device,
+            'precision': engine.precision, 'network size': f'{engine.width}x{engine.height}',
+            'licence of the official weights': engine.spec.licence,
+            'gpu memory (MB)': round(engine.memory() / 1e6)}
+    values['cpu memory (MB)'] = round(resident_memory() / 1e6)
+    return _status(f'{name}: model', level, message, values, engine)
+
+
+def input_health(
+    name: str, camera: CameraTopics, active_since: float, publishers: int,
+) -> DiagnosticStatus:
+    """Tell whether images come in, and whether they can be used."""
+    arrivals: Arrivals = camera.arrivals
+    counts = arrivals.counts
+    silent = time.perf_counter() - max(arrivals.last_time or 0.0, active_since)
+    level, message = OK, 'images arrive'
+    if silent > SILENT_AFTER:
+        level = WARN
+        message = (f'no image on {camera.topic} for {silent:.0f} s, '
+                   f'where {publishers} publishers are seen')
+    elif arrivals.last_time is None:
+        message = f'waiting for the first image on {camera.topic}'
+    elif camera.bad_input is not None:
+        level, message = WARN, camera.bad_input
+    elif camera.info is None:
+        level = WARN
+        message = 'no usable camera_info has come: no points and no depth/camera_info'
+    return _status(f'{name}: input', level, message, {
+        'topic': camera.topic, 'publishers': publishers, 'received': counts.received,
+        'replaced by a newer one': counts.replaced, 'rejected': counts.rejected,
+        'last problem': camera.bad_input or ''}, camera.stream.engine)
+
+
+def output_health(name: str, camera: CameraTopics, rate: float, age: float) -> DiagnosticStatus:
+    """Tell how fast depth comes out, and how often the temporal state was forgotten."""
+    counts = camera.arrivals.counts
+    level, message = OK, f'{rate:.1f} frames per second'
+    if counts.failed:
+        level, message = WARN, f'{counts.failed} frames failed; see the log'
+    values = {'frame rate (1/s)': f'{rate:.2f}', 'processed': counts.processed,
+              'failed': counts.failed, 'resets': counts.resets.total()}
+    values |= {f'resets: {reason}': count for reason, count in counts.resets.items()}
+    if camera.stages is not None:
+        values |= {f'{stage} (ms)': f'{ms:.1f}' for stage, ms in latencies(camera.stages).items()}
+        values['age (ms)'] = f'{age:.1f}'
+    return _status(f'{name}: output', level, message, values, camera.stream.engine)
+
+
+def _status(
+    name: str, level: bytes, message: str, values: dict, engine: Engine | None,
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=level, name=name, message=message, hardware_id=engine.device if engine else 'none',
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+
+
+def diagnostic_array(stamp: Time, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
+    """Put the statuses of one moment together."""
+    return DiagnosticArray(header=Header(stamp=stamp), status=statuses)

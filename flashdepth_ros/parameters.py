@@ -1,0 +1,201 @@
+"""Every ROS parameter of the depth node, once: its meaning, default, range, and when it may change.
+
+config/flashdepth.yaml repeats this table for people; a test holds the two together.
+"""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+
+from .engines import BACKENDS
+from .models import MODELS
+from .preview import COLORMAPS
+from .scale import MODES
+
+Settings = Mapping[str, Any]  # parameter name -> value, as read at one moment
+
+
+class ParameterError(ValueError):
+    """Parameters have values that cannot be used, alone or together."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row. low, high: inclusive range of a number. choices: the allowed strings, if limited.
+
+    running: may change while the node is active, and takes effect with the next frame. All others
+    may change while it is not active, and take effect when it is activated.
+    """
+
+    name: str
+    default: bool | int | float | str
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    running: bool = False
+
+    @property
+    def ros_type(self) -> RosParameter.Type:
+        return RosParameter.Type.from_parameter_value(self.default)
+
+    def problem(self, value: Any) -> str | None:
+        """Say what is wrong with a value, or return None."""
+        if self.choices and value not in self.choices:
+            return f"{self.name} is '{value}'; it must be one of: {', '.join(self.choices)}"
+        if type(value) is not type(self.default):
+            return f'{self.name} is {value!r}; it must be a {type(self.default).__name__}'
+        if self.low is not None and not self.low <= value <= self.high:
+            return f'{self.name} is {value}; it must lie between {self.low} and {self.high}'
+        return None
+
+    def descriptor(self) -> ParameterDescriptor:
+        when = 'May change while active.' if self.running else 'Cannot change while active.'
+        descriptor = ParameterDescriptor(
+            name=self.name, type=self.ros_type.value, description=f'{self.description} {when}')
+        if self.choices:
+            descriptor.additional_constraints = 'One of: ' + ', '.join(self.choices)
+        if isinstance(self.default, float):
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=self.low, to_value=self.high)]
+        elif isinstance(self.default, int) and self.low is not None:
+            descriptor.integer_range = [IntegerRange(from_value=self.low, to_value=self.high)]
+        return descriptor
+
+
+PARAMETERS = {parameter.name: parameter for parameter in (
+    Parameter(
+        'autostart', True,
+        'Configure and activate by itself after the start. Set false where a lifecycle manager '
+        'does it. Read once, at the start.'),
+    Parameter(
+        'model.name', 'auto',
+        'The network. auto is flashdepth-s.',
+        choices=('auto', *MODELS)),
+    Parameter(
+        'model.weights', 'auto',
+        'The weights: auto (the official file, where it lies in the cache), a .pth or .safetensors '
+        'file, or random (untrained, to try the plumbing without weights).'),
+    Parameter(
+        'engine.backend', 'auto', 'The library that runs the network.',
+        choices=('auto', *BACKENDS)),
+    Parameter(
+        'engine.device', 'auto',
+        'Where it runs: auto (cuda where there is one), cpu, cuda or cuda:N.'),
+    Parameter(
+        'engine.precision', 'auto', 'Its arithmetic; auto is fp32.', choices=('auto', 'fp32')),
+    Parameter(
+        'input.short_side', 0,
+        'Short side of the image that the network sees, in pixels, raised to multiples of 14. '
+        "Smaller is faster and coarser. 0 is the model's own rule.", low=0, high=4096),
+    Parameter(
+        'stream.max_gap', 2.0,
+        'Pause in the header stamps, in seconds, after which the temporal state is forgotten. '
+        '0 is never.', low=0.0, high=3600.0, running=True),
+    Parameter(
+        'output.encoding', '32FC1',
+        'Of depth/image: 32FC1 in metres (NaN no value, +Inf farther than max_range, -Inf nearer '
+        'than min_range) or 16UC1 in millimetres (0 no value).',
+        choices=('32FC1', '16UC1'), running=True),
+    Parameter(
+        'output.size', 'camera',
+        "Size of depth/image and of an organised cloud: the camera's, or the smaller size at which "
+        'the network works (cheaper).', choices=('camera', 'model'), running=True),
+    Parameter(
+        'output.min_range', 0.1, 'Nearest depth that is a value, in metres.',
+        low=0.0, high=1000.0, running=True),
+    Parameter(
+        'output.max_range', 100.0,
+        'Farthest depth that is a value, in metres. Farther points are left out, never moved.',
+        low=0.01, high=10000.0, running=True),
+    Parameter(
+        'points.stride', 2, 'Take every n-th pixel in both directions for the cloud.',
+        low=1, high=64, running=True),
+    Parameter(
+        'points.color', True, "Give the points the image's colour (field rgb).", running=True),
+    Parameter(
+        'points.organized', False,
+        'true: the cloud keeps the image grid, with NaN where there is no value. '
+        'false: only points with a value.', running=True),
+    Parameter(
+        'scale.mode', 'nominal',
+        'How metres are made of the output d of the model, an inverse depth in 1/m. '
+        'nominal: factor / d, uncalibrated. fixed: 1 / (factor * d + shift), calibrated by you. '
+        'A model whose output is metres has d = 1 / output.', choices=MODES),
+    Parameter(
+        'scale.factor', 1.0, 'See scale.mode.', low=1e-6, high=1e6, running=True),
+    Parameter(
+        'scale.shift', 0.0, 'In 1/m, with scale.mode fixed only.',
+        low=-100.0, high=100.0, running=True),
+    Parameter(
+        'preview.near', 0.5, 'Depth in metres that depth/preview shows in the nearest colour.',
+        low=0.0, high=1000.0, running=True),
+    Parameter(
+        'preview.far', 20.0, 'Depth in metres that depth/preview shows in the farthest colour.',
+        low=0.01, high=10000.0, running=True),
+    Parameter(
+        'preview.colormap', 'turbo', 'Colours of depth/preview.',
+        choices=tuple(COLORMAPS), running=True),
+)}
+
+
+def declare(node: Node) -> dict[str, str]:
+    """Declare every parameter with its descriptor.
+
+    A value from the command line or a file that is not allowed does not end the process: its
+    problem is returned by name, the default stands in, and configuring must fail until it is set.
+    An integer where a float is wanted (10 for 10.0) is accepted.
+    """
+    problems = {}
+    for parameter in PARAMETERS.values():
+        # Declared with any type first: rclpy would raise on a wrong one before we could explain it.
+        value = node.declare_parameter(
+            parameter.name, parameter.default, ParameterDescriptor(dynamic_typing=True)).value
+        if isinstance(parameter.default, float) and type(value) is int:
+            value = float(value)
+        if problem := parameter.problem(value):
+            problems[parameter.name] = problem
+            value = parameter.default
+        node.set_parameters([RosParameter(parameter.name, parameter.ros_type, value)])
+        node.set_descriptor(parameter.name, parameter.descriptor())
+    return problems
+
+
+def read(node: Node) -> Settings:
+    """Return the values of all parameters at this moment."""
+    return {name: node.get_parameter(name).value for name in PARAMETERS}
+
+
+def check_change(
+    changes: list[RosParameter], current: Settings, active: bool,
+) -> SetParametersResult:
+    """Decide on a change of parameters together (types and ranges are rclpy's to check)."""
+    for change in changes:
+        parameter = PARAMETERS.get(change.name)
+        if parameter is None:  # use_sim_time and others of rclpy's own
+            continue
+        if change.type_ == parameter.ros_type and (problem := parameter.problem(change.value)):
+            return SetParametersResult(successful=False, reason=problem)
+        if active and not parameter.running and change.value != current[change.name]:
+            return SetParametersResult(successful=False, reason=(
+                f'{change.name} cannot change while the node is active: '
+                f'deactivate it, set the parameter, and activate it again'))
+    after = {**current, **{change.name: change.value for change in changes}}
+    reason = check_together(after)
+    return SetParametersResult(successful=reason is None, reason=reason or '')
+
+
+def check_together(settings: Settings) -> str | None:
+    """Say which values contradict each other, or return None."""
+    for low, high in (('output.min_range', 'output.max_range'), ('preview.near', 'preview.far')):
+        if settings[low] >= settings[high]:
+            return (f'{low} ({settings[low]} m) must be smaller than {high} ({settings[high]} m)')
+    return None

