@@ -22,7 +22,7 @@ BUILD = [  # colcon and what generating the messages takes, for the same machine
     'ros-kilted-ament-cmake-ros-core==0.14.5',
     'ros-kilted-rosidl-default-generators==1.7.1',
     'ros-kilted-rosidl-core-generators==0.3.1',
-    'cmake>=3.16',  # many bare machines have none
+    'cmake>=3.24',  # many bare machines have none
 ]
 
 setup(

@@ -61,8 +61,8 @@ class CameraTopics:
     """
 
     def __init__(
-        self, node: LifecycleNodeMixin, engine: Engine, settings: Settings, ready: threading.Condition,
-        group: CallbackGroup, report_bad_input: Callable[[str], None],
+        self, node: LifecycleNodeMixin, engine: Engine, settings: Settings,
+        ready: threading.Condition, group: CallbackGroup, report_bad_input: Callable[[str], None],
     ):
         self._node, self._group, self._report = node, group, report_bad_input
         self.use(engine, settings)

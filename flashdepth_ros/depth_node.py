@@ -31,7 +31,7 @@ from .camera_topics import CameraTopics
 from .engines import Engine, EngineError, open_engine
 from .models import CheckpointError, model_spec
 from .models.weights import resolve_weights
-from .process import keep_large_buffers, release_memory, use_transport_profile
+from .process import keep_large_buffers, leave_signals_to_ros, release_memory, use_transport_profile
 from .scale import ScaleError, check_mode
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -82,8 +82,8 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def __init__(self, **options):
         Node.__init__(self, 'depth_node', **options)
-        # Reentrant: the state can be asked for while a transition is under way. LifecycleNode itself
-        # puts its services into the group where everything waits for everything.
+        # Reentrant: the state can be asked for while a transition is under way. LifecycleNode would
+        # put its services into the group where everything waits for everything.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self.problem: str | None = None      # why the last transition failed
         self._engine: Engine | None = None
@@ -304,11 +304,12 @@ class DepthNode(LifecycleNodeMixin, Node):
 def main(args: list[str] | None = None) -> int:
     keep_large_buffers()
     use_transport_profile()
+    leave_signals_to_ros()
     rclpy.init(args=args)
     node = DepthNode()
     executor = MultiThreadedExecutor(num_threads=4)
     executor.add_node(node)
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    with contextlib.suppress(ExternalShutdownException):
         executor.spin()
     node.end(timeout=1.5)
     rclpy.try_shutdown()

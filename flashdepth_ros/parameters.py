@@ -1,4 +1,4 @@
-"""Every ROS parameter of the depth node, once: its meaning, default, range, and when it may change.
+"""The depth node's ROS parameters, each once: meaning, default, range, when it may change.
 
 config/flashdepth.yaml repeats this table for people; a test holds the two together.
 """
@@ -147,15 +147,15 @@ PARAMETERS = {parameter.name: parameter for parameter in (
 )}
 
 
-def declare(node: Node) -> dict[str, str]:
-    """Declare every parameter with its descriptor.
+def declare(node: Node, table: Mapping[str, Parameter] = PARAMETERS) -> dict[str, str]:
+    """Declare every parameter of a table with its descriptor.
 
     A value from the command line or a file that is not allowed does not end the process: its
     problem is returned by name, the default stands in, and configuring must fail until it is set.
     An integer where a float is wanted (10 for 10.0) is accepted.
     """
     problems = {}
-    for parameter in PARAMETERS.values():
+    for parameter in table.values():
         # Declared with any type first: rclpy would raise on a wrong one before we could explain it.
         value = node.declare_parameter(
             parameter.name, parameter.default, ParameterDescriptor(dynamic_typing=True)).value
@@ -169,9 +169,9 @@ def declare(node: Node) -> dict[str, str]:
     return problems
 
 
-def read(node: Node) -> Settings:
-    """Return the values of all parameters at this moment."""
-    return {name: node.get_parameter(name).value for name in PARAMETERS}
+def read(node: Node, table: Mapping[str, Parameter] = PARAMETERS) -> Settings:
+    """Return the values of all parameters of a table at this moment."""
+    return {name: node.get_parameter(name).value for name in table}
 
 
 def check_change(

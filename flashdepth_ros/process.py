@@ -4,6 +4,7 @@ import ctypes
 from importlib.metadata import version
 import os
 from pathlib import Path
+import signal
 import sys
 
 # Fast DDS 3 (Kilted and later) complains of the old name, Fast DDS 2 knows no other.
@@ -29,6 +30,17 @@ def keep_large_buffers() -> None:
         return
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, 2 ** 31 - 1)
+
+
+def leave_signals_to_ros() -> None:
+    """Let SIGINT and SIGTERM do no more than end rclpy's context; before rclpy.init().
+
+    rclpy hands every signal on to the handler that was there before. Python's own would raise
+    KeyboardInterrupt at any place, also in the midst of leaving: from a terminal under ros2 launch
+    two signals come.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
 
 def release_memory() -> None:

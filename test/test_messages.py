@@ -1,0 +1,179 @@
+"""Images, CameraInfo and clouds, between NumPy and ROS messages."""
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+import pytest
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+from flashdepth_ros.geometry import Intrinsics, unproject
+from flashdepth_ros.messages import (
+    MessageError,
+    depth_to_image,
+    image_to_rgb,
+    info_to_intrinsics,
+    intrinsics_to_info,
+    points_to_cloud,
+    rgb_to_image,
+)
+
+RGB = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+GRAY = RGB[..., 1]
+ALPHA = np.full((5, 7, 1), 9, np.uint8)
+
+
+def make(encoding: str, pixels: np.ndarray, big_endian: bool = False, padding: int = 0) -> Image:
+    """Fill an Image by the letter of its definition, independently of the code under test."""
+    rows = [row.tobytes() + b'\x55' * padding for row in pixels]
+    return Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding,
+                 is_bigendian=big_endian, step=len(rows[0]), data=b''.join(rows))
+
+
+@pytest.mark.parametrize('padding', [0, 5, 64])
+@pytest.mark.parametrize(('encoding', 'pixels', 'rgb'), [
+    ('rgb8', RGB, RGB),
+    ('bgr8', RGB[..., ::-1], RGB),
+    ('8UC3', RGB[..., ::-1], RGB),
+    ('rgba8', np.concatenate([RGB, ALPHA], 2), RGB),
+    ('bgra8', np.concatenate([RGB[..., ::-1], ALPHA], 2), RGB),
+    ('mono8', GRAY, np.stack([GRAY] * 3, 2)),
+    ('8UC1', GRAY, np.stack([GRAY] * 3, 2)),
+])
+def test_8_bit_encodings(encoding, pixels, rgb, padding):
+    decoded = image_to_rgb(make(encoding, pixels, padding=padding))
+    assert decoded.dtype == np.uint8 and decoded.flags.c_contiguous
+    assert_array_equal(decoded, rgb)
+
+
+@pytest.mark.parametrize('big_endian', [False, True])
+@pytest.mark.parametrize('padding', [0, 3, 6])
+def test_16_bit_encodings(big_endian, padding):
+    order = '>u2' if big_endian else '<u2'
+    # the lower byte is lost
+    low = np.random.default_rng(2).integers(0, 256, (5, 7), dtype=np.uint16)
+    gray = (GRAY.astype(np.uint16) << 8 | low).astype(order)
+    expected = np.stack([GRAY] * 3, 2)
+    assert_array_equal(image_to_rgb(make('mono16', gray, big_endian, padding)), expected)
+    wide = (RGB.astype(np.uint16) << 8 | low[..., None]).astype(order)
+    assert_array_equal(image_to_rgb(make('rgb16', wide, big_endian, padding)), RGB)
+    assert_array_equal(image_to_rgb(make('bgr16', wide[..., ::-1], big_endian, padding)), RGB)
+
+
+def test_last_row_may_lack_its_padding():
+    message = make('rgb8', RGB, padding=10)
+    message.data = message.data[:-10]
+    assert_array_equal(image_to_rgb(message), RGB)
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    ({'encoding': 'bayer_rggb16'}, ('bayer_rggb16', 'rgb8', 'image_proc')),
+    ({'step': 20}, ('20', '21')),
+    ({'data': b''}, ('0 bytes', 'truncated')),
+    ({'data': bytes(100)}, ('100 bytes', 'truncated')),
+    ({'width': 0}, ('0x5',)),
+    ({'width': 2 ** 32 - 1, 'height': 2 ** 32 - 1}, ('16384',)),
+    ({'height': 6}, ('truncated',)),
+])
+def test_unusable_images_are_explained(change, words):
+    message = make('rgb8', RGB)
+    for name, value in change.items():
+        setattr(message, name, value)
+    with pytest.raises(MessageError) as error:
+        image_to_rgb(message)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_rgb_round_trip_into_a_kept_message():
+    out = Image()
+    for pixels in (RGB, RGB[:3], RGB[:, 2:], np.repeat(RGB, 4, 0)):
+        message = rgb_to_image(pixels, Header(frame_id='c'), out)
+        assert message is out and message.header.frame_id == 'c'
+        assert_array_equal(image_to_rgb(message), pixels)
+
+
+def test_depth_values_of_rep_117_and_118():
+    depth = np.array([[1.5, np.nan, np.inf, -np.inf, 65.0, 66.0, 0.0004]], np.float32)
+    metres = depth_to_image(depth, Header())
+    assert (metres.encoding, metres.step, metres.is_bigendian) == ('32FC1', 28, 0)
+    assert_array_equal(np.frombuffer(metres.data, np.float32), depth[0])
+    millimetres = depth_to_image(depth, Header(), '16UC1')
+    assert (millimetres.encoding, millimetres.step) == ('16UC1', 14)
+    assert_array_equal(
+        np.frombuffer(millimetres.data, np.uint16), [1500, 0, 0, 0, 65000, 0, 0])
+
+
+def make_info(**changes) -> CameraInfo:
+    """Return a 1280x720 stereo left camera with distortion: K differs from P."""
+    info = CameraInfo(width=1280, height=720, distortion_model='plumb_bob',
+                      d=[0.1, -0.05, 0.0, 0.0, 0.0])
+    info.k = [900.0, 0.0, 645.5, 0.0, 905.0, 355.5, 0.0, 0.0, 1.0]
+    info.p = [800.0, 0.0, 639.5, -96.0, 0.0, 800.0, 359.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    for name, value in changes.items():
+        setattr(info, name, value)
+    return info
+
+
+def test_camera_info_scaling_by_hand():
+    # Half the width: pixel u covers what 2u and 2u + 1 did, so its centre is at 2u + 0.5 and the
+    # old centre 639.5 is at (639.5 - 0.5) / 2 = 319.5. Half the focal length and f * baseline.
+    small = info_to_intrinsics(make_info(), 640, 360)
+    assert small == Intrinsics(400.0, 400.0, 319.5, 179.5, 640, 360)
+    info = intrinsics_to_info(small, Header(frame_id='c'), make_info())
+    assert (info.width, info.height, info.header.frame_id) == (640, 360, 'c')
+    assert_allclose(info.p, [400, 0, 319.5, -48, 0, 400, 179.5, 0, 0, 0, 1, 0])
+    # K: 900 / 2, (645.5 + 0.5) / 2 - 0.5, 905 / 2, (355.5 + 0.5) / 2 - 0.5
+    assert_allclose(info.k, [450, 0, 322.5, 0, 452.5, 177.5, 0, 0, 1])
+    assert list(info.d) == [0.1, -0.05, 0.0, 0.0, 0.0] and info.distortion_model == 'plumb_bob'
+
+
+def test_camera_info_at_its_own_size_is_unchanged():
+    info = intrinsics_to_info(info_to_intrinsics(make_info(), 1280, 720), Header(), make_info())
+    assert_array_equal(info.k, make_info().k)
+    assert_array_equal(info.p, make_info().p)
+
+
+def test_camera_info_with_region_and_binning():
+    info = make_info(binning_x=2, binning_y=2)
+    info.roi.x_offset, info.roi.y_offset = 320, 180
+    info.roi.width, info.roi.height = 640, 360
+    camera = info_to_intrinsics(info, 320, 180)
+    assert camera == Intrinsics(400.0, 400.0, (639.5 - 320) / 2, (359.5 - 180) / 2, 320, 180)
+
+
+def test_camera_info_without_projection_takes_k():
+    camera = info_to_intrinsics(make_info(p=[0.0] * 12), 1280, 720)
+    assert (camera.fx, camera.cy) == (900.0, 355.5)
+
+
+@pytest.mark.parametrize('changes', [
+    {'p': [float('nan')] * 12}, {'k': [0.0] * 9, 'p': [0.0] * 12}, {'width': 0},
+    {'p': [-800.0, 0.0, 1.0, 0.0, 0.0, 800.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]},
+])
+def test_unusable_camera_info_is_refused(changes):
+    with pytest.raises(MessageError, match='camera_info'):
+        info_to_intrinsics(make_info(**changes), 1280, 720)
+
+
+def test_clouds():
+    camera = Intrinsics(10.0, 10.0, 3.0, 2.0, 7, 5)
+    depth = np.full((5, 7), 2.0, np.float32)
+    depth[1, 2] = np.nan
+    points = unproject(depth, camera)
+    out = PointCloud2()
+    grid = points_to_cloud(points, RGB, True, Header(), out)
+    assert (grid.height, grid.width, grid.point_step, grid.row_step) == (5, 7, 16, 112)
+    assert not grid.is_dense
+    assert [(field.name, field.offset) for field in grid.fields] == [
+        ('x', 0), ('y', 4), ('z', 8), ('rgb', 12)]
+    floats = np.frombuffer(grid.data, np.float32).reshape(5, 7, 4).copy()
+    assert_array_equal(floats[..., :3], points)
+    packed = floats[..., 3].view(np.uint32)
+    assert_array_equal(packed >> 16 & 255, RGB[..., 0])
+    assert_array_equal(packed & 255, RGB[..., 2])
+    dense = points_to_cloud(points, None, False, Header(), out)
+    assert (dense.height, dense.width, dense.point_step, dense.is_dense) == (1, 34, 12, True)
+    assert len(dense.data) == 34 * 12
+    assert np.isfinite(np.frombuffer(dense.data, np.float32)).all()
+    empty = points_to_cloud(np.full((5, 7, 3), np.nan, np.float32), RGB, False, Header(), out)
+    assert (empty.width, len(empty.data)) == (0, 0)

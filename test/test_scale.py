@@ -1,0 +1,52 @@
+"""From a model's output to metres, with REP 117's values."""
+import numpy as np
+from numpy.testing import assert_allclose
+import pytest
+
+from flashdepth_ros.models import Unit
+from flashdepth_ros.preview import COLORMAPS, colour_depth
+from flashdepth_ros.scale import ScaleError, check_mode, to_metres
+
+
+def metres(output, unit=Unit.HUNDRED_PER_METRE, mode='nominal', factor=1.0, shift=0.0,
+           low=0.1, high=100.0):
+    return to_metres(np.array(output, np.float32), unit, mode, factor, shift, low, high)
+
+
+def test_nominal_is_factor_times_100_by_the_output():
+    assert_allclose(metres([50.0, 20.0, 2.0]), [2.0, 5.0, 50.0])
+    assert_allclose(metres([50.0, 20.0], factor=1.5), [3.0, 7.5])
+    assert_allclose(metres([2.0, 5.0], Unit.METRES, factor=0.5), [1.0, 2.5])
+
+
+def test_fixed_is_affine_in_inverse_depth():
+    # d = output / 100: 1 / (2 * 0.2 + 0.1) = 2
+    for output, unit in ((20.0, Unit.HUNDRED_PER_METRE), (0.2, Unit.RELATIVE), (5.0, Unit.METRES)):
+        assert_allclose(metres([output], unit, 'fixed', 2.0, 0.1), [2.0], rtol=1e-6)
+
+
+def test_range_and_no_value():
+    nan, inf = np.nan, np.inf
+    # 200 m is too far, 0.05 m too near, inverse depth 0 is sky
+    assert_allclose(metres([0.5, 2000.0, 0.0, nan, 1.0]), [inf, -inf, inf, nan, 100.0])
+    # below zero after the shift is behind infinity, not behind the camera
+    assert_allclose(metres([1.0, 2.0], mode='fixed', shift=-0.02), [inf, inf])
+
+
+def test_relative_depth_has_no_nominal_metres():
+    with pytest.raises(ScaleError, match='fixed'):
+        check_mode('nominal', Unit.RELATIVE, 'vda-s')
+    check_mode('fixed', Unit.RELATIVE, 'vda-s')
+    check_mode('nominal', Unit.METRES, 'vda-metric-s')
+
+
+def test_preview_colours_are_fixed_to_the_range():
+    depth = np.array([[0.5, 20.0, np.inf, -np.inf, np.nan, 0.2, 3.0]], np.float32)
+    for colormap in COLORMAPS:
+        near, far, beyond, before, nothing, nearer, middle = colour_depth(
+            depth, 0.5, 20.0, colormap)[0].tolist()
+        assert near == before == nearer and far == beyond and nothing == [0, 0, 0]
+        assert len({tuple(near), tuple(far), tuple(middle)}) == 3
+    # the same depth has the same colour whatever else is in the picture
+    assert (colour_depth(depth[:, 6:], 0.5, 20.0, 'turbo')[0, 0]
+            == colour_depth(depth, 0.5, 20.0, 'turbo')[0, 6]).all()
