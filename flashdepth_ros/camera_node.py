@@ -1,21 +1,20 @@
 """A video file, a webcam or a folder of images as a ROS camera: image and camera_info."""
-import contextlib
 import math
 import sys
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from . import parameters
 from .camera_topics import NEWEST_RELIABLE
+from .executable import prepare, spin
 from .frames import SourceError, open_source
 from .geometry import Intrinsics
 from .messages import intrinsics_to_info, rgb_to_image
 from .parameters import Parameter
-from .process import keep_large_buffers, leave_signals_to_ros, use_transport_profile
 
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('source', '0', "A video file, a folder of images, or a webcam's number."),
@@ -77,10 +76,7 @@ class CameraNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    keep_large_buffers()
-    use_transport_profile()
-    leave_signals_to_ros()
-    rclpy.init(args=args)
+    prepare(args)
     try:
         node = CameraNode()
     except (SourceError, parameters.ParameterError) as error:
@@ -89,9 +85,7 @@ def main(args: list[str] | None = None) -> int:
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    with contextlib.suppress(ExternalShutdownException):
-        while rclpy.ok() and not node.finished:
-            executor.spin_once()
+    spin(executor, lambda: node.finished)
     node.destroy_node()
     rclpy.try_shutdown()
     return 0

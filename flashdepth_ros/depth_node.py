@@ -4,7 +4,6 @@ The walk of a frame: an executor thread keeps the newest image (camera_topics, a
 thread takes it through messages.image_to_rgb, DepthStream and back out to the publishers.
 """
 from collections.abc import Callable
-import contextlib
 import functools
 import gc
 import os
@@ -19,7 +18,7 @@ import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
@@ -29,9 +28,10 @@ from . import diagnostics, parameters
 from .arrivals import Arrival
 from .camera_topics import CameraTopics
 from .engines import Engine, EngineError, open_engine
+from .executable import prepare, spin
 from .models import CheckpointError, model_spec
 from .models.weights import resolve_weights
-from .process import keep_large_buffers, leave_signals_to_ros, release_memory, use_transport_profile
+from .process import release_memory
 from .scale import ScaleError, check_mode
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -302,15 +302,11 @@ class DepthNode(LifecycleNodeMixin, Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    keep_large_buffers()
-    use_transport_profile()
-    leave_signals_to_ros()
-    rclpy.init(args=args)
+    prepare(args)
     node = DepthNode()
     executor = MultiThreadedExecutor(num_threads=4)
     executor.add_node(node)
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
+    spin(executor)
     node.end(timeout=1.5)
     rclpy.try_shutdown()
     # A network may be loading or at work for long; nothing of it needs an orderly end.

@@ -19,6 +19,8 @@ from .process import resident_memory
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
 
+SLOW_MODEL = 1000.0  # milliseconds a frame
+
 UNTRAINED = 'random weights: the depth means nothing (set model.weights)'
 NOMINAL = ('metres are nominal, not calibrated: measure a known distance, then set scale.mode to '
            'fixed with scale.factor and scale.shift')
@@ -136,6 +138,10 @@ def output_health(name: str, camera: CameraTopics, rate: float, age: float) -> D
     """Tell how fast depth comes out, and how often the temporal state was forgotten."""
     counts = camera.arrivals.counts
     level, message = OK, f'{rate:.1f} frames per second'
+    if camera.stages is not None and latencies(camera.stages)['model'] > SLOW_MODEL:
+        level, message = WARN, (
+            f'{message}: the network is slow here; a smaller input.short_side (such as 252) or '
+            f'model.name, or another engine.backend or engine.device makes it faster')
     if counts.failed:
         level, message = WARN, f'{counts.failed} frames failed; see the log'
     values = {'frame rate (1/s)': f'{rate:.2f}', 'processed': counts.processed,

@@ -1,6 +1,5 @@
 """Depth of one camera: ros2 launch flashdepth_ros depth.launch.py image:=/camera/image_raw."""
 import os
-import sys
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -54,8 +53,6 @@ def depth_node(context: LaunchContext) -> list:
         remappings=[('image', given['image']),
                     ('camera_info', given['camera_info'] or sibling(given['image']))],
         ros_arguments=['--log-level', f'depth_node:={given["log_level"]}'],
-        # the interpreter that runs launch, so that a virtual environment with PyTorch is used
-        prefix=[sys.executable],
     )]
 
 
