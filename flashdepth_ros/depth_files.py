@@ -92,8 +92,8 @@ class DepthWriter:
         self._count = self._out_of_range = 0
         check_free(folder, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
-        for old in _frame_files(folder):
-            old.unlink()
+        for old in (*_frame_files(folder), folder / 'preview.mp4'):
+            old.unlink(missing_ok=True)
         stored = {'scale': scale, 'no_value': 0 if unit == METRES else None}
         self._about = {
             'quantity': 'depth' if unit == METRES else 'inverse depth', 'unit': unit,

@@ -115,6 +115,25 @@ def test_a_video_gives_a_preview_of_one_colour_range(video, tmp_path):
     assert np.abs(frames[8].astype(int) - image).mean() < 15  # but for the codec's loss
 
 
+def test_the_window_mode_is_the_models_own(images, tmp_path):
+    windows = pytest.importorskip('flashdepth_ros.models.video_window')
+    assert process_video.main([
+        str(images), '--output', str(tmp_path), '--model', 'vda-s', '--weights', 'random',
+        '--device', 'cpu', '--short-side', '42', '--window', '--format', 'npz']) == 0
+    model = build_model('vda-s')
+    randomise(model)
+    windowed, wanted = windows.WindowedDepth(model, SIZE), []
+    for i in range(FRAMES):
+        bgr = cv2.imread(str(images / f'frame_{i}.png'))
+        wanted += windowed.push(prepare_frame(bgr[..., ::-1].copy(), model.spec.frame, 42))
+    wanted += windowed.finish()
+    assert len(wanted) == FRAMES
+    for i, depth in enumerate(wanted):
+        with np.load(tmp_path / f'frame_{i:06d}.npz') as arrays:
+            np.testing.assert_allclose(arrays['inverse_depth'], depth, atol=1e-5, rtol=1e-5)
+    assert json.loads((tmp_path / 'depth.json').read_text())['mode'] == 'window'
+
+
 def test_a_sequence_in_the_way_is_kept(written, images, capsys):
     before = (written / 'depth.json').read_text()
     arguments = [str(images), '--output', str(written), *MODEL, '--max-frames', '1']

@@ -45,11 +45,15 @@ def stream_depth(
 
 @torch.inference_mode()
 def window_depth(
-    frames: Iterable[np.ndarray], model: nn.Module, device: str, short_side: int = 0,
+    frames: Iterable[np.ndarray], model: nn.Module, device: str, size: tuple[int, int] | None,
+    short_side: int = 0,
 ) -> Iterator[Tensor]:
-    """Yield the final output (h, w) for each RGB frame of a model that has a window mode."""
+    """Yield the final output for each RGB frame of a model that has a window mode, on the CPU.
+
+    size: (height, width) of the outputs, at which the windows are aligned; None for the network's.
+    """
     from ..models.video_window import WindowedDepth
-    windowed = WindowedDepth(model)
+    windowed = WindowedDepth(model, size)
     for frame in frames:
         tensor = prepare_frame(frame, model.spec.frame, short_side)
         for output in windowed.push(tensor.to(device)):
@@ -91,7 +95,13 @@ def process(
                 device = 'cuda' if torch.cuda.is_available() else 'cpu'
             network = build_model(model)
             randomise(network) if file == 'random' else load_weights(network, file)
-            outputs = window_depth(chosen, network.to(device), device, short_side)
+            try:
+                network.to(device)
+            except (RuntimeError, AssertionError) as error:  # no such device, or out of memory
+                reason = str(error).splitlines()[0]
+                raise EngineError(f'--device {device} cannot run {model}: {reason}') from error
+            outputs = window_depth(
+                chosen, network, device, frames.size if camera_size else None, short_side)
         else:
             engine = open_engine(
                 spec, str(file), backend, device,
