@@ -104,7 +104,7 @@ class Video(FrameSource):
 
     def __init__(self, source: str | int):
         self._source = source
-        self._live = isinstance(source, int)
+        self._live = isinstance(source, int) or Path(source).is_char_device()  # /dev/video0
         self._open()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and fps > 0 else DEFAULT_FPS

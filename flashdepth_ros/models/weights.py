@@ -159,7 +159,8 @@ def find_weights(spec: ModelSpec) -> Path:
 def download_weights(spec: ModelSpec, accept_licence: bool = False) -> Path:
     """Return the official weights' file, fetched into the user's Hugging Face cache if need be.
 
-    An interrupted download goes on where it stopped. Raises LicenceError where the licence is
+    A connection that breaks is taken up where it stopped, by older versions of huggingface_hub in
+    the next call, by newer ones (1.20) within this call. Raises LicenceError where the licence is
     non-commercial and not accepted, WeightsNotFoundError without a network, CheckpointError for a
     file with another hash than the server announced or the first download had.
     """

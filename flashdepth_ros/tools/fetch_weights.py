@@ -61,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'fetch_weights: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('fetch_weights: interrupted; the same command goes on where it stopped',
-              file=sys.stderr)
+        print('fetch_weights: interrupted; the same command tries again', file=sys.stderr)
         return 1
     return 0
 
