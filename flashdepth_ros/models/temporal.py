@@ -87,8 +87,8 @@ class TemporalAttention(nn.Module):
         if window.absent is not None:
             scores = torch.where(window.absent, scores[..., :1], scores)
         scores = torch.cat([scores, folded @ current.transpose(2, 3)], dim=-1)
-        scores = scores + (q @ key_positions).transpose(1, 2) + window.bias  # (N, L, heads, T)
-        weights = scores.softmax(-1)
+        scores = scores + (q @ key_positions).transpose(1, 2)                # (N, L, heads, T)
+        weights = (scores + window.bias.to(scores.dtype)).softmax(-1)
 
         on_past = weights[..., :-1]
         y = weights[..., -1:] * current                                      # (N, L, heads, C)

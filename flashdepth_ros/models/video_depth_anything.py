@@ -9,7 +9,7 @@ from .temporal import ATTENTIONS, TemporalDPTHead, Window
 from .vit import BACKBONES, PATCH, VisionTransformer
 
 WINDOW = 32    # frames that attend each other
-KEY_FRAME = 41 # the age of the one frame that a step attends besides the first and the recent ones
+KEY_FRAME = 41  # the age of the one frame that a step attends besides the first and the recent ones
 RECENT = 29    # frames just before the current one
 
 
@@ -55,11 +55,12 @@ class VideoDepthAnything(nn.Module):
 
     def window(self, count: Tensor) -> Window:
         """Return which frames streams attend that have seen `count` (N,) frames."""
-        ages = torch.tensor([KEY_FRAME, *range(RECENT, 0, -1)], device=count.device)
         count = count[:, None]
+        recent = torch.arange(RECENT, 0, -1, device=count.device)            # ages
         first = count == 0                                                   # (N, 1)
         # the first frame stands in for all before it, each time with another position
-        absent = torch.cat([torch.zeros_like(first), count < ages], dim=1)   # (N, 31)
+        absent = torch.cat(
+            [torch.zeros_like(first), count < KEY_FRAME, count < recent], dim=1)  # (N, 31)
         # and itself attends only itself, as position 0
         bias = torch.where(first, -torch.inf, 0.).expand(-1, WINDOW - 1)
         bias = torch.cat([bias, torch.zeros_like(bias[:, :1])], dim=1)       # (N, 32)
@@ -86,8 +87,8 @@ class VideoDepthAnything(nn.Module):
     def step(self, frames: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> depth (N, H, W), see the unit.
 
-        A new state is returned; the given one is not changed. At 518 x 518 in float16 the new state
-        costs about 1 percent of the step on a CPU.
+        A new state is returned; the given one is not changed. Copying it takes 2 percent of a step
+        of vda-s at 518 x 518 on a CPU.
         """
         count = state['count']
         window = self.window(count)
