@@ -55,5 +55,8 @@ setup(
     entry_points={'console_scripts': [
         'depth_node = flashdepth_ros.depth_node:main',
         'camera_node = flashdepth_ros.camera_node:main',
+        'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
+        'process_video = flashdepth_ros.tools.process_video:main',
+        'evaluate = flashdepth_ros.tools.evaluate:main',
     ]},
 )

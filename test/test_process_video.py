@@ -116,7 +116,7 @@ def test_a_video_gives_a_preview_of_one_colour_range(video, tmp_path):
 
 
 def test_the_window_mode_is_the_models_own(images, tmp_path):
-    windows = pytest.importorskip('flashdepth_ros.models.video_window')
+    from flashdepth_ros.models import video_window as windows
     assert process_video.main([
         str(images), '--output', str(tmp_path), '--model', 'vda-s', '--weights', 'random',
         '--device', 'cpu', '--short-side', '42', '--window', '--format', 'npz']) == 0
