@@ -37,7 +37,8 @@ def flying_pixels(depth: np.ndarray, radius: int = 2, jump: float = 0.05) -> np.
     inverse[~known] = 0
     bend = np.maximum(_step(inverse, known, radius), _step(inverse.T, known.T, radius).T)
     return (valid & (bend > 0.15 * (near - far))
-            & (inverse * np.float32(1 + jump) < near) & (inverse > np.float32(1 + jump) * far))
+            & (inverse * np.float32(1 + jump) < near)
+            & (inverse * np.float32(1 / (1 + jump)) > far))
 
 
 def _step(image: np.ndarray, known: np.ndarray, radius: int) -> np.ndarray:
