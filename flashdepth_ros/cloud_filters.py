@@ -20,14 +20,10 @@ def flying_pixels(depth: np.ndarray, radius: int = 2, jump: float = 0.05) -> np.
     """
     with np.errstate(divide='ignore', invalid='ignore'):
         inverse = 1 / depth.astype(np.float32, copy=False)
-    valid = inverse > 0    # NaN, -Inf (which became -0) and +Inf (which became 0) are not
-    if not valid.any():
-        return np.zeros(depth.shape, bool)
-    # the farthest finite value stands for +Inf: a floor that leaves the range has no edge there
-    lowest = inverse[valid].min()
-    beyond = depth == np.inf
-    known = valid | beyond
-    inverse[beyond] = lowest
+    # +Inf became 0, so that what hangs before the sky is found; of a floor that leaves the range
+    # the last pixels go too
+    valid = inverse > 0
+    known = valid | (depth == np.inf)
 
     square = np.ones((2 * radius + 1,) * 2, np.uint8)
     inverse[~known] = 0
