@@ -22,3 +22,11 @@ def colour_depth(depth: np.ndarray, near: float, far: float, colormap: str) -> n
     coloured = cv2.applyColorMap(np.nan_to_num(level).astype(np.uint8), COLORMAPS[colormap])
     coloured[np.isnan(depth)] = 0
     return coloured
+
+
+def slice_mask(depth: np.ndarray, near: float, far: float) -> np.ndarray:
+    """Depth (H, W) in metres -> mask (H, W) uint8: 255 from near to far, inclusive, 0 elsewhere.
+
+    What has no value, or lies outside of the output's range, is in no slice.
+    """
+    return cv2.inRange(depth, float(near), float(far))

@@ -15,7 +15,25 @@ def check_mode(mode: str, unit: Unit, model: str) -> None:
     if mode == 'nominal' and unit is Unit.RELATIVE:
         raise ScaleError(
             f'{model} gives relative inverse depth, which has no nominal metres: set scale.mode to '
-            f'fixed with a calibrated scale.factor and scale.shift, or use a metric model')
+            f'reference (a depth image or a cloud tells the scale), to fixed with a calibrated '
+            f'scale.factor and scale.shift, or use a metric model')
+    if mode == 'ground' and unit is Unit.RELATIVE:
+        raise ScaleError(
+            f'{model} gives relative inverse depth, whose shift the floor cannot tell: set '
+            f'scale.mode to reference or fixed, or use flashdepth-s or a metric model')
+
+
+def inverse_depth(output: np.ndarray, unit: Unit) -> np.ndarray:
+    """Return the model's inverse depth d as the fits take it: 1/m, or relative, float32.
+
+    Metres are then 1 / (factor * d + shift). Where a depth in metres is 0, d is +Inf.
+    """
+    if unit is Unit.HUNDRED_PER_METRE:
+        return output * np.float32(0.01)
+    if unit is Unit.METRES:
+        with np.errstate(divide='ignore'):
+            return 1 / output
+    return output
 
 
 def to_metres(
@@ -25,7 +43,8 @@ def to_metres(
     """Turn a model's output (H, W) into depth in metres along z, float32, of the same shape.
 
     With the inverse depth d in 1/m (output / 100, the output, or 1 / output, by its unit):
-    'nominal' is factor / d, 'fixed' is 1 / (factor * d + shift).
+    'nominal' is factor / d; 'fixed', and 'reference' and 'ground' with the factor and shift that
+    were fitted, are 1 / (factor * d + shift).
     Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
     such as sky), -Inf nearer than min_range, NaN where the output is not a number.
     """

@@ -1,13 +1,18 @@
 """Images, CameraInfo and clouds, between NumPy and ROS messages."""
+import struct
+
+import cv2
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from flashdepth_ros.geometry import Intrinsics, unproject
 from flashdepth_ros.messages import (
     MessageError,
+    check_compressed,
+    compressed_to_rgb,
     depth_to_image,
     image_to_rgb,
     info_to_intrinsics,
@@ -58,6 +63,156 @@ def test_16_bit_encodings(big_endian, padding):
     assert_array_equal(image_to_rgb(make('bgr16', wide[..., ::-1], big_endian, padding)), RGB)
 
 
+def blocks() -> np.ndarray:
+    """Return an RGB image (8, 12, 3) of 2 x 2 blocks, so that shared colours lose nothing."""
+    small = np.random.default_rng(3).integers(40, 216, (4, 6, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(small, 2, 0), 2, 1)
+
+
+def to_yuv(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Convert to BT.601 in video range, by its definition."""
+    red, green, blue = np.moveaxis(rgb.astype(float) / 255, 2, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    u, v = (blue - luma) / 1.772, (red - luma) / 1.402
+    return tuple(np.rint(x).astype(np.uint8)
+                 for x in (16 + 219 * luma, 128 + 224 * u, 128 + 224 * v))
+
+
+@pytest.mark.parametrize('padding', [0, 2, 5])
+@pytest.mark.parametrize(('encoding', 'order'), [
+    ('yuv422', 'uyvy'), ('uyvy', 'uyvy'), ('yuv422_yuy2', 'yuyv'), ('yuyv', 'yuyv')])
+def test_yuv_422_encodings(encoding, order, padding):
+    rgb = blocks()
+    y, u, v = to_yuv(rgb)
+    pixels = np.empty((*y.shape, 2), np.uint8)
+    pixels[..., order.index('y')] = y
+    pixels[:, 0::2, order.index('u') % 2], pixels[:, 1::2, order.index('v') % 2] = (
+        u[:, 0::2], v[:, 0::2])
+    decoded = image_to_rgb(make(encoding, pixels, padding=padding))
+    assert decoded.dtype == np.uint8 and decoded.flags.c_contiguous
+    assert_allclose(decoded.astype(int), rgb, atol=4)
+
+
+@pytest.mark.parametrize('padding', [0, 2, 5])
+@pytest.mark.parametrize(('encoding', 'order'), [('nv12', (1, 2)), ('nv21', (2, 1))])
+def test_yuv_420_encodings(encoding, order, padding):
+    rgb = blocks()
+    planes = to_yuv(rgb)
+    chroma = np.stack([planes[i][::2, ::2] for i in order], 2).reshape(4, 12)
+    message = make(encoding, np.concatenate([planes[0], chroma]), padding=padding)
+    message.height = 8    # of the image, as drivers have it; the data goes on for 4 more rows
+    decoded = image_to_rgb(message)
+    assert decoded.shape == rgb.shape
+    assert_allclose(decoded.astype(int), rgb, atol=4)
+
+
+@pytest.mark.parametrize('size', [(8, 12), (7, 9)])
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_bayer_encodings(pattern, size):
+    rgb = np.zeros((*size, 3), np.uint8)
+    rgb[:] = (200, 120, 30)    # red, green and blue cannot be taken for each other
+    mosaic = np.empty(size, np.uint8)
+    for i, colour in enumerate(pattern):
+        row, column = divmod(i, 2)
+        mosaic[row::2, column::2] = rgb[row::2, column::2, 'rgb'.index(colour)]
+    for padding in (0, 4):
+        assert_array_equal(
+            image_to_rgb(make(f'bayer_{pattern}8', mosaic, padding=padding)), rgb)
+        for big_endian in (False, True):
+            wide = (mosaic.astype(np.uint16) << 8 | 77).astype('>u2' if big_endian else '<u2')
+            assert_array_equal(
+                image_to_rgb(make(f'bayer_{pattern}16', wide, big_endian, padding)), rgb)
+
+
+def compressed(form: str, rgb: np.ndarray, extension: str, **changes) -> CompressedImage:
+    _, data = cv2.imencode(extension, np.ascontiguousarray(rgb[..., ::-1]))
+    message = CompressedImage(format=form, data=data.tobytes())
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+SMOOTH = np.stack([
+    *np.meshgrid(np.arange(40, 200, 4), np.arange(30, 90, 3)), np.full((20, 40), 90)],
+    2).astype(np.uint8)
+
+
+@pytest.mark.parametrize('form', ['jpeg', 'jpg', 'rgb8; jpeg compressed bgr8', ''])
+def test_jpeg(form):
+    message = compressed(form, SMOOTH, '.jpg')
+    assert check_compressed(message) == (40, 20)
+    decoded = compressed_to_rgb(message)
+    assert decoded.dtype == np.uint8 and decoded.flags.c_contiguous
+    assert_allclose(decoded.astype(int), SMOOTH, atol=8)
+    message.data = message.data.tobytes() + bytes(100)    # buffers of MJPEG cameras are padded
+    assert_array_equal(compressed_to_rgb(message), decoded)
+
+
+@pytest.mark.parametrize('form', ['png', 'bgr8; png compressed bgr8', 'jpeg'])
+def test_png(form):
+    message = compressed(form, SMOOTH, '.png')
+    assert check_compressed(message) == (40, 20)
+    assert_array_equal(compressed_to_rgb(message), SMOOTH)
+
+
+def test_grey_and_deep_pictures_become_rgb():
+    gray = SMOOTH[..., 0]
+    for pixels in (gray, gray.astype(np.uint16) << 8):
+        message = CompressedImage(format='mono; png compressed ',
+                                  data=cv2.imencode('.png', pixels)[1].tobytes())
+        assert_allclose(compressed_to_rgb(message).astype(int), np.stack([gray] * 3, 2), atol=1)
+
+
+def test_a_note_on_orientation_turns_nothing():
+    message = compressed('jpeg', SMOOTH, '.jpg')
+    tiff = b'MM\0*\0\0\0\x08' + struct.pack('>HHHIHHI', 1, 0x112, 3, 1, 6, 0, 0)    # 6: turn
+    exif = b'Exif\0\0' + tiff
+    data = message.data.tobytes()
+    message.data = data[:2] + b'\xff\xe1' + struct.pack('>H', len(exif) + 2) + exif + data[2:]
+    assert compressed_to_rgb(message).shape == (20, 40, 3)
+
+
+JPEG = compressed('jpeg', SMOOTH, '.jpg').data.tobytes()
+PNG = compressed('png', SMOOTH, '.png').data.tobytes()
+BOMB = PNG[:16] + struct.pack('>II', 60000, 60000) + PNG[24:]
+WIDE_JPEG = JPEG.replace(struct.pack('>HH', 20, 40), struct.pack('>HH', 16000, 16000))
+
+
+@pytest.mark.parametrize(('form', 'data', 'words'), [
+    ('jpeg', b'', 'empty'),
+    ('jpeg', JPEG[:len(JPEG) // 2], 'truncated'),
+    ('jpeg', JPEG[:-2], 'truncated'),
+    ('jpeg', JPEG[:20], 'truncated'),
+    ('jpeg', b'\xff\xd8\xff' + bytes(200), 'truncated'),
+    ('png', PNG[:len(PNG) // 2], 'truncated'),
+    ('png', PNG[:20], 'truncated'),
+    ('png', PNG[:60] + b'\0' * 8 + PNG[68:], 'damaged'),
+    ('jpeg', b'GIF89a' + bytes(99), 'neither JPEG nor PNG'),
+    ('h264', bytes(500), 'h264'),
+    ('16UC1; compressedDepth png', bytes(12) + PNG, 'colour camera'),
+    ('png', BOMB, '60000x60000'),
+    ('jpeg', WIDE_JPEG, '16000x16000'),
+    ('bayer_rggb8; png compressed ', cv2.imencode('.png', SMOOTH[..., 0])[1].tobytes(), 'mosaic'),
+])
+def test_unusable_compressed_images_are_explained(form, data, words):
+    with pytest.raises(MessageError, match=words):
+        compressed_to_rgb(CompressedImage(format=form, data=data))
+
+
+def test_garbage_never_gets_out_as_another_error():
+    rng = np.random.default_rng(0)
+    for data in (JPEG, PNG):
+        for _ in range(200):
+            damaged = bytearray(data)
+            for place in rng.integers(3, len(data), 4):
+                damaged[place] = rng.integers(256)
+            try:
+                shape = compressed_to_rgb(CompressedImage(data=bytes(damaged))).shape
+            except MessageError:
+                continue
+            assert shape[2] == 3
+
+
 def test_last_row_may_lack_its_padding():
     message = make('rgb8', RGB, padding=10)
     message.data = message.data[:-10]
@@ -65,7 +220,13 @@ def test_last_row_may_lack_its_padding():
 
 
 @pytest.mark.parametrize(('change', 'words'), [
-    ({'encoding': 'bayer_rggb16'}, ('bayer_rggb16', 'rgb8', 'image_proc')),
+    ({'encoding': 'bayer_rggb12'}, ('bayer_rggb12', 'rgb8', 'image_proc')),
+    ({'encoding': 'yuyv'}, ('odd width of 7',)),
+    ({'encoding': 'nv12'}, ('odd width of 7',)),
+    ({'encoding': 'nv12', 'width': 6}, ('odd height of 5',)),
+    ({'encoding': 'nv21', 'width': 6, 'height': 4, 'data': bytes(6 * 21 - 16)},
+     ('4 of the image and 2 of chroma', 'truncated')),
+    ({'encoding': 'bayer_rggb16', 'step': 13}, ('13', '14')),
     ({'step': 20}, ('20', '21')),
     ({'data': b''}, ('0 bytes', 'truncated')),
     ({'data': bytes(100)}, ('100 bytes', 'truncated')),

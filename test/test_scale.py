@@ -4,8 +4,8 @@ from numpy.testing import assert_allclose
 import pytest
 
 from flashdepth_ros.models import Unit
-from flashdepth_ros.preview import COLORMAPS, colour_depth
-from flashdepth_ros.scale import ScaleError, check_mode, to_metres
+from flashdepth_ros.preview import COLORMAPS, colour_depth, slice_mask
+from flashdepth_ros.scale import ScaleError, check_mode, inverse_depth, to_metres
 
 
 def metres(output, unit=Unit.HUNDRED_PER_METRE, mode='nominal', factor=1.0, shift=0.0,
@@ -33,9 +33,26 @@ def test_range_and_no_value():
     assert_allclose(metres([1.0, 2.0], mode='fixed', shift=-0.02), [inf, inf])
 
 
+def test_a_fit_of_the_inverse_depth_gives_the_metres_of_the_output():
+    # the same scene, 4 m and 10 m, in every unit
+    for output, unit in (([25.0, 10.0], Unit.HUNDRED_PER_METRE), ([0.25, 0.1], Unit.RELATIVE),
+                         ([4.0, 10.0], Unit.METRES)):
+        d = inverse_depth(np.array(output, np.float32), unit)
+        assert d.dtype == np.float32
+        assert_allclose(d, [0.25, 0.1], rtol=1e-6)
+        for mode in ('fixed', 'reference', 'ground'):
+            assert_allclose(metres(output, unit, mode, 2.0, 0.05), 1 / (2 * d + 0.05), rtol=1e-6)
+
+
 def test_relative_depth_has_no_nominal_metres():
     with pytest.raises(ScaleError, match='fixed'):
         check_mode('nominal', Unit.RELATIVE, 'vda-s')
+    with pytest.raises(ScaleError, match='reference'):
+        check_mode('nominal', Unit.RELATIVE, 'vda-s')
+    with pytest.raises(ScaleError, match='shift'):
+        check_mode('ground', Unit.RELATIVE, 'vda-s')
+    check_mode('ground', Unit.HUNDRED_PER_METRE, 'flashdepth-s')
+    check_mode('reference', Unit.RELATIVE, 'vda-s')
     check_mode('fixed', Unit.RELATIVE, 'vda-s')
     check_mode('nominal', Unit.METRES, 'vda-metric-s')
 
@@ -50,3 +67,11 @@ def test_preview_colours_are_fixed_to_the_range():
     # the same depth has the same colour whatever else is in the picture
     assert (colour_depth(depth[:, 6:], 0.5, 20.0, 'turbo')[0, 0]
             == colour_depth(depth, 0.5, 20.0, 'turbo')[0, 6]).all()
+
+
+def test_a_slice_holds_its_ends_and_no_infinities():
+    depth = np.array([[0.99, 1.0, 1.5, 2.0, 2.01, np.nan, np.inf, -np.inf]], np.float32)
+    mask = slice_mask(depth, 1.0, 2.0)
+    assert mask.dtype == np.uint8
+    assert mask.tolist() == [[0, 255, 255, 255, 0, 0, 0, 0]]
+    assert slice_mask(depth, 1.0, np.inf)[0, 5] == 0
