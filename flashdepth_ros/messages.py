@@ -245,6 +245,11 @@ def rgb_to_image(rgb: np.ndarray, header: Header, out: Image | None = None) -> I
     return _fill_image(out or Image(), rgb, 'rgb8', header)
 
 
+def mask_to_image(mask: np.ndarray, header: Header, out: Image | None = None) -> Image:
+    """Mask (H, W) uint8 -> Image mono8, into `out` where given."""
+    return _fill_image(out or Image(), mask, 'mono8', header)
+
+
 def bgr_to_image(bgr: np.ndarray, header: Header, out: Image | None = None) -> Image:
     """BGR (H, W, 3) uint8 -> Image bgr8, into `out` where given."""
     return _fill_image(out or Image(), bgr, 'bgr8', header)
@@ -263,6 +268,29 @@ def depth_to_image(
         millimetres[~(millimetres < 65535.5)] = 0    # also NaN and +Inf
         depth = np.maximum(millimetres, 0, out=millimetres).round().astype(np.uint16)
     return _fill_image(out or Image(), depth, encoding, header)
+
+
+def image_to_depth(message: Image) -> np.ndarray:
+    """Decode a depth image to (H, W) float32 metres, NaN for no value; MessageError.
+
+    32FC1 in metres or 16UC1 (also mono16) in millimetres, as REP 118 has them.
+    """
+    kinds = {'32FC1': np.float32, '16UC1': np.uint16, 'mono16': np.uint16}
+    if message.encoding not in kinds:
+        raise MessageError(f"a depth image has encoding '{message.encoding}'; it must be 32FC1 "
+                           f'(metres) or 16UC1 (millimetres)')
+    dtype = np.dtype(kinds[message.encoding]).newbyteorder('>' if message.is_bigendian else '<')
+    row = message.width * dtype.itemsize
+    if (not message.width or not message.height or message.step < row
+            or len(message.data) < message.step * (message.height - 1) + row):
+        raise MessageError('a depth image has less data than its size says')
+    values = np.ndarray((message.height, message.width), dtype, buffer=message.data,
+                        strides=(message.step, dtype.itemsize))
+    depth = values.astype(np.float32)
+    if dtype.itemsize == 2:
+        depth *= np.float32(0.001)
+    depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return depth
 
 
 def _fill_image(message: Image, pixels: np.ndarray, encoding: str, header: Header) -> Image:

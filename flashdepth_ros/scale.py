@@ -3,7 +3,7 @@ import numpy as np
 
 from .models import Unit
 
-MODES = ('nominal', 'fixed')
+MODES = ('nominal', 'fixed', 'reference', 'ground')
 
 
 class ScaleError(ValueError):

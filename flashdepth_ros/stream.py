@@ -1,10 +1,11 @@
 """One camera through time: its temporal state, and the rules for forgetting it. No ROS here."""
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from .engines import Engine
+from .engines import Engine, State
 from .models import prepare_frame
 from .models.dpt import upsample
 
@@ -55,16 +56,16 @@ class Continuity:
 
 
 class DepthStream:
-    """Runs a model over the frames of one camera and holds what it remembers of them.
+    """The frames of one camera on their way to the network and back, and what it remembers of them.
 
     RGB frames go in as (H, W, 3) uint8, the model's output comes out as (H, W) float32 in the
-    unit of `engine.spec`. torch stays below this class.
+    unit of `engine.spec`. torch stays below this module.
     """
 
     def __init__(self, engine: Engine, short_side: int = 0):
-        self.engine = engine
+        self.engine = engine  # of the last frame's size
         self.short_side = short_side
-        self._state = None
+        self._state: State | None = None
 
     def reset(self) -> None:
         """Forget the temporal state: the next frame is the first."""
@@ -75,19 +76,8 @@ class DepthStream:
         return prepare_frame(rgb, self.engine.spec.frame, self.short_side)
 
     def step(self, frame: torch.Tensor) -> torch.Tensor:
-        """Advance by one prepared frame (3, h, w); return the output (h, w) on the CPU.
-
-        The state changes only if the step succeeds, so a failing frame loses nothing.
-        """
-        if frame.shape[1:] != (self.engine.height, self.engine.width):
-            self.engine = self.engine.resized(*frame.shape[1:])
-            self._state = None
-        if self._state is None:
-            self._state = self.engine.initial_state()
-        output, state = self.engine.step(frame[None], self._state)
-        output = output[0].cpu()  # waits for the device
-        self._state = state
-        return output
+        """Advance by one prepared frame (3, h, w); return the output (h, w) on the CPU."""
+        return step_together([self], [frame])[0]
 
     @staticmethod
     def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
@@ -95,3 +85,31 @@ class DepthStream:
         if output.shape != (height, width):
             output = upsample(output[None, None], (height, width))[0, 0]
         return output.numpy()
+
+
+def step_together(
+    streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
+) -> list[torch.Tensor]:
+    """Advance streams of one model by a frame (3, h, w) each, all of one size, in one step.
+
+    Returns their outputs (h, w) on the CPU. The states change only if the step succeeds, so a
+    failing frame loses nothing.
+    """
+    height, width = frames[0].shape[1:]
+    engine = streams[0].engine.resized(height, width, len(streams))
+    fresh = None
+    states = []
+    for stream in streams:
+        if stream._state is None or (stream.engine.height, stream.engine.width) != (height, width):
+            fresh = fresh or engine.initial_state()
+            states.append({name: value[:1] for name, value in fresh.items()})
+        else:
+            states.append(stream._state)
+    together = states[0] if len(states) == 1 else {
+        name: torch.cat([state[name] for state in states]) for name in states[0]}
+    outputs, together = engine.step(torch.stack(list(frames)), together)
+    outputs = outputs.cpu()  # waits for the device
+    for i, stream in enumerate(streams):
+        stream.engine = engine
+        stream._state = {name: value[i:i + 1] for name, value in together.items()}
+    return list(outputs)

@@ -43,10 +43,10 @@ class Engine(ABC):
         self.step(torch.zeros(self.streams, 3, self.height, self.width), self.initial_state())
 
     @abstractmethod
-    def resized(self, height: int, width: int) -> 'Engine':
-        """Return this engine for frames of another size; weights are shared where that is possible.
+    def resized(self, height: int, width: int, streams: int | None = None) -> 'Engine':
+        """Return the engine for frames of this size and so many streams (None: as many as now).
 
-        The old one must not be used any more.
+        Itself if nothing differs. Both may be used; weights are shared where that is possible.
         """
 
     @abstractmethod

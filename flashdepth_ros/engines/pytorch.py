@@ -1,4 +1,6 @@
 """The step run by PyTorch itself: the reference for every other engine."""
+import copy
+
 import torch
 from torch import Tensor
 
@@ -54,9 +56,10 @@ class TorchEngine(Engine):
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         return self._model.step(frames.to(self.device, non_blocking=True), state)
 
-    def resized(self, height: int, width: int) -> 'TorchEngine':
-        self.height, self.width = height, width
-        return self
+    def resized(self, height: int, width: int, streams: int | None = None) -> 'TorchEngine':
+        other = copy.copy(self)  # the same weights
+        other.height, other.width, other.streams = height, width, streams or self.streams
+        return other
 
     def memory(self) -> int:
         return torch.cuda.memory_reserved(self.device) if self.device.startswith('cuda') else 0
