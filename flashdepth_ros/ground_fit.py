@@ -29,7 +29,7 @@ def fit_ground(
     FlashDepth and metric models), or the tilt: see scale_samples.samples_from_floor.
 
     The lower half of the image is looked at: planes through three random pixels, those within
-    max_tilt, the best by truncated squared error, refined by Tukey's reweighting. 12 ms.
+    max_tilt, the best by truncated squared error, refined by Tukey's reweighting. 4 ms.
     """
     if d.shape != (intrinsics.height, intrinsics.width):
         raise ValueError(
