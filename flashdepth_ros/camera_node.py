@@ -1,5 +1,4 @@
 """A video file, a webcam or a folder of images as a ROS camera: image and camera_info."""
-import math
 import sys
 
 import rclpy
@@ -46,9 +45,7 @@ class CameraNode(Node):
         self.finished = False
 
         height, width = self._source.size
-        focal = width / 2 / math.tan(math.radians(settings['hfov']) / 2)
-        self._intrinsics = Intrinsics(
-            focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+        self._intrinsics = Intrinsics.from_field_of_view(settings['hfov'], width, height)
         self._message = Image()
         self._image = self.create_publisher(Image, 'image', NEWEST_RELIABLE)
         self._info = self.create_publisher(CameraInfo, 'camera_info', NEWEST_RELIABLE)

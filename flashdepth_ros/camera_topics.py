@@ -7,31 +7,46 @@ import time
 import cv2
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+    qos_policy_name_from_kind,
+    qos_profile_sensor_data,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
+from torch import Tensor
 
 from .arrivals import Arrival, Arrivals
+from .cloud_filters import flying_pixels, height_mask, voxel_filter
 from .engines import Engine
 from .geometry import Intrinsics, unproject
 from .messages import (
     MessageError,
     bgr_to_image,
+    check_compressed,
     check_image,
+    compressed_to_rgb,
     depth_to_image,
     image_to_rgb,
     info_to_intrinsics,
     intrinsics_to_info,
+    mask_to_image,
     points_to_cloud,
     stamp_to_ns,
 )
+from .metric_scale import MetricScale, open_scale
 from .models import Unit
 from .msg import DepthStatus
-from .parameters import Settings
-from .preview import colour_depth
-from .scale import to_metres
+from .parameters import ANY_HEIGHT, Settings
+from .preview import colour_depth, slice_mask
+from .rates import FrameRate
+from .scale import inverse_depth, to_metres
 from .stream import Continuity, DepthStream, FrameOrigin
 
 NEWEST_SENSOR_DATA = QoSProfile(
@@ -39,6 +54,9 @@ NEWEST_SENSOR_DATA = QoSProfile(
     reliability=qos_profile_sensor_data.reliability)
 NEWEST_RELIABLE = QoSProfile(
     history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass(frozen=True)
@@ -54,81 +72,142 @@ class Stages:
     published: float
 
 
+@dataclass
+class Walk:
+    """A frame between its arrival and its publication."""
+
+    arrival: Arrival
+    rgb: np.ndarray    # (H, W, 3) uint8
+    frame: Tensor      # the network's, (3, h, w)
+    started: float
+    decoded: float
+    prepared: float
+
+
 class CameraTopics:
     """The subscriptions and publishers of one camera, and the walk of its frames between them.
 
-    Frames arrive on an executor thread (`_on_image`); the worker thread calls `process`.
+    Frames arrive on an executor thread (`_on_image`); the worker thread calls `begin`, runs the
+    network on what it returns, and calls `finish`.
     """
 
     def __init__(
-        self, node: LifecycleNodeMixin, engine: Engine, settings: Settings,
-        ready: threading.Condition, group: CallbackGroup, report_bad_input: Callable[[str], None],
+        self, node: LifecycleNodeMixin, name: str, engine: Engine, settings: Settings,
+        ready: threading.Condition, group: CallbackGroup,
     ):
-        self._node, self._group, self._report = node, group, report_bad_input
-        self.use(engine, settings)
+        self._node, self._group = node, group
+        self.name = name
+        self._prefix = f'{name}/' if name else ''
         self.arrivals = Arrivals(Continuity(settings['stream.max_gap']), ready)
         self.info: CameraInfo | None = None
         self.bad_input: str | None = None    # the last problem with an incoming message
+        self.qos_problem: str | None = None  # the last connection that QoS prevented
         self.stages: Stages | None = None    # of the newest frame
-        self._subscriptions = []
+        self.rate = FrameRate()
+        self.age_ms = float('nan')
+        self.scale = MetricScale(None)
+        self._cloud_time = 0.0
+        self._subscriptions, self._latched = [], None
+        self.use(engine, settings)
 
-        self._image_out, self._disparity_out, self._preview_out = Image(), Image(), Image()
-        self._cloud_out = PointCloud2()
-        self._depth = self._publisher(Image, 'depth/image')
-        self._depth_info = self._publisher(CameraInfo, 'depth/camera_info')
-        self._points = self._publisher(PointCloud2, 'points')
-        self._disparity = self._publisher(Image, 'disparity/image')
-        self._preview = self._publisher(Image, 'depth/preview')
-        self.status = self._publisher(DepthStatus, '~/status')
+        self._messages = {}  # kept and filled again, by publisher
+        self._depth = self._publisher(Image, f'{self._prefix}depth/image')
+        self._depth_info = self._publisher(CameraInfo, f'{self._prefix}depth/camera_info')
+        self._points = self._publisher(PointCloud2, f'{self._prefix}points')
+        self._disparity = self._publisher(Image, f'{self._prefix}disparity/image')
+        self._preview = self._publisher(Image, f'{self._prefix}depth/preview')
+        self._slice = self._publisher(Image, f'{self._prefix}depth/slice')
+        self.status = self._publisher(DepthStatus, f'~/{self._prefix}status')
 
     def _publisher(self, kind: type, topic: str):
-        return self._node.create_lifecycle_publisher(
+        publisher = self._node.create_lifecycle_publisher(
             kind, topic, NEWEST_RELIABLE,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=lambda event: self._on_qos(topic, 'a subscriber wants', event)))
+        self._messages[publisher] = kind()
+        return publisher
+
+    @property
+    def topic(self) -> str:
+        """The full name of the image topic."""
+        return self._node.resolve_topic_name(f'{self._prefix}image')
+
+    @property
+    def source(self) -> str:
+        """The full name of the topic that images are taken from, raw or compressed."""
+        # a compressed image's topic lies below the raw one's, also where that is remapped
+        return f'{self.topic}/compressed' if self._compressed else self.topic
+
+    @property
+    def info_topic(self) -> str:
+        """The full name of the camera_info topic."""
+        return self._node.resolve_topic_name(f'{self._prefix}camera_info')
+
+    # What comes in
 
     def use(self, engine: Engine, settings: Settings) -> None:
         """Take another engine or other settings; the temporal state starts anew."""
+        self.scale.close()
+        self.scale = open_scale(self._node, self._prefix, settings, self._group)
+        self._compressed = settings['input.transport'] == 'compressed'
         self.stream = DepthStream(engine, settings['input.short_side'])
 
     def subscribe(self) -> None:
         """Begin to receive."""
-        options = QoSOverridingOptions.with_default_policies()
+        kind = CompressedImage if self._compressed else Image
         self._subscriptions = [
-            self._node.create_subscription(
-                kind, topic, callback, NEWEST_SENSOR_DATA, callback_group=self._group,
-                qos_overriding_options=options)
-            for kind, topic, callback in (
-                (Image, 'image', self._on_image), (CameraInfo, 'camera_info', self._on_info))]
+            self._subscription(kind, self.source, self._on_image, NEWEST_SENSOR_DATA),
+            self._subscription(CameraInfo, self.info_topic, self._on_info, NEWEST_SENSOR_DATA)]
+
+    def _subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile):
+        return self._node.create_subscription(
+            kind, topic, callback, qos, callback_group=self._group,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._on_qos(topic, 'a publisher offers', event)))
+
+    def look_for_latched_info(self) -> None:
+        """Ask for a camera_info that was published once, before we came, if there is one.
+
+        Only where a publisher keeps it: otherwise every camera driver would be warned of a
+        subscriber that it cannot serve.
+        """
+        if self.info is None and self._latched is None and self._subscriptions and any(
+                endpoint.qos_profile.durability is QoSDurabilityPolicy.TRANSIENT_LOCAL
+                for endpoint in self._node.get_publishers_info_by_topic(self.info_topic)):
+            self._latched = self._node.create_subscription(
+                CameraInfo, self.info_topic, self._on_info, LATCHED, callback_group=self._group)
+            self._subscriptions.append(self._latched)
 
     def unsubscribe(self) -> None:
         """Stop receiving, and drop the frame that waits."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+        self._subscriptions, self._latched = [], None
         self.arrivals.clear()
 
     def destroy(self) -> None:
         """Remove every topic."""
         self.unsubscribe()
-        for publisher in (self._depth, self._depth_info, self._points, self._disparity,
-                          self._preview, self.status):
+        self.scale.close()
+        for publisher in self._messages:
             self._node.destroy_lifecycle_publisher(publisher)
 
-    @property
-    def topic(self) -> str:
-        """The full name of the image topic."""
-        return self._node.resolve_topic_name('image')
-
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Image | CompressedImage) -> None:
         try:
-            check_image(message)
+            if self._compressed:
+                width, height = check_compressed(message)
+                encoding = 'compressed'
+            else:
+                check_image(message)
+                width, height, encoding = message.width, message.height, message.encoding
         except MessageError as error:
             self.arrivals.reject()
             self._bad(error)
             return
         self.arrivals.put(message, FrameOrigin(
-            stamp_to_ns(message.header.stamp), message.header.frame_id,
-            message.width, message.height, message.encoding))
+            stamp_to_ns(message.header.stamp), message.header.frame_id, width, height, encoding))
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
@@ -141,83 +220,122 @@ class CameraTopics:
     def _bad(self, error: MessageError) -> None:
         if str(error) != self.bad_input:  # once, not at the camera's rate
             self.bad_input = str(error)
-            self._report(f'{self.topic}: {error}')
+            self._node.get_logger().error(f'{self.topic}: {error}')
 
-    def process(self, arrival: Arrival, settings: Settings) -> None:
-        """Walk one frame from its message to the published depth."""
+    def _on_qos(self, topic: str, who: str, event) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        problem = f'{topic}: {who} another quality of service ({policy}), so nothing is exchanged'
+        if problem != self.qos_problem:
+            self.qos_problem = problem
+            self._node.get_logger().warning(problem)
+
+    # The walk of a frame
+
+    def begin(self, arrival: Arrival) -> Walk:
+        """Decode a frame and prepare it for the network; MessageError or FrameTooSmallError."""
         started = time.perf_counter()
         if arrival.reset is not None:
             self.stream.reset()
-        message: Image = arrival.message
-        rgb = image_to_rgb(message)
+            if self.stream.engine.spec.unit is Unit.RELATIVE:
+                self.scale.forget()  # a new stream of such a model has a scale of its own
+        rgb = (compressed_to_rgb if self._compressed else image_to_rgb)(arrival.message)
         decoded = time.perf_counter()
         frame = self.stream.prepare(rgb)
-        prepared = time.perf_counter()
-        output = self.stream.step(frame)
+        return Walk(arrival, rgb, frame, started, decoded, time.perf_counter())
+
+    def finish(self, walk: Walk, output: Tensor, settings: Settings) -> None:
+        """Publish what became of a frame: output (h, w) of the network."""
         stepped = time.perf_counter()
-        outgoing = self._outputs(output, rgb, message.header, settings)
+        outgoing = self._outputs(output, walk, settings)
         made = time.perf_counter()
         for publisher, content in outgoing:
             publisher.publish(content)
         self.arrivals.counts.processed += 1
+        self.rate.tick()
         self.stages = Stages(
-            arrival.time, started, decoded, prepared, stepped, made, time.perf_counter())
+            walk.arrival.time, walk.started, walk.decoded, walk.prepared, stepped, made,
+            time.perf_counter())
 
-    def _outputs(self, output, rgb: np.ndarray, header: Header, settings: Settings) -> list:
-        """Make the messages that somebody subscribes to."""
-        at_camera_size = settings['output.size'] == 'camera'
-        height, width = rgb.shape[:2] if at_camera_size else output.shape
-        intrinsics = self.intrinsics(rgb.shape[1], rgb.shape[0])
-        if intrinsics is not None:
-            intrinsics = intrinsics.resized(width, height)
-        wanted = [publisher.get_subscription_count() > 0 for publisher in (
-            self._disparity, self._depth_info, self._depth, self._points, self._preview)]
-        want_disparity, want_info, want_depth, want_points, want_preview = wanted
-        want_points = want_points and intrinsics is not None
-        if not any(wanted):
+    def intrinsics(self, width: int, height: int, settings: Settings) -> Intrinsics | None:
+        """Return the camera of a width x height image, or None while nothing tells it."""
+        if self.info is not None:
+            return info_to_intrinsics(self.info, width, height)
+        if settings['camera.hfov'] > 0:
+            return Intrinsics.from_field_of_view(settings['camera.hfov'], width, height)
+        return None
+
+    def _outputs(self, output: Tensor, walk: Walk, settings: Settings) -> list:
+        """Make the messages that somebody subscribes to, as (publisher, message)."""
+        header, rgb = walk.arrival.message.header, walk.rgb
+        unit = self.stream.engine.spec.unit
+        camera = self.intrinsics(rgb.shape[1], rgb.shape[0], settings)
+        # also where nobody subscribes: a scale that is followed through time must not fall behind
+        scale = self.scale.update(
+            lambda: inverse_depth(output.numpy(), unit),
+            camera and camera.resized(output.shape[1], output.shape[0]), header, settings)
+        wanted = {publisher for publisher in self._messages
+                  if publisher is not self.status and publisher.get_subscription_count() > 0}
+        if camera is None or not self._cloud_is_due(settings):
+            wanted.discard(self._points)
+        if not wanted:
             return []
-        outgoing = []
+        height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
+        camera = camera and camera.resized(width, height)
         output = self.stream.resample(output, height, width)
-        if want_disparity:
-            metric = self.stream.engine.spec.unit is Unit.METRES
+        outgoing = []
+        if self._disparity in wanted:
             with np.errstate(divide='ignore'):
-                disparity = 1 / output if metric else output
-            outgoing.append((
-                self._disparity, depth_to_image(disparity, header, out=self._disparity_out)))
-        if want_info and intrinsics is not None:
-            outgoing.append((self._depth_info, intrinsics_to_info(intrinsics, header, self.info)))
-        if not (want_depth or want_points or want_preview):
+                disparity = 1 / output if unit is Unit.METRES else output
+            outgoing.append((self._disparity, depth_to_image(
+                disparity, header, out=self._messages[self._disparity])))
+        if self._depth_info in wanted and camera is not None:
+            outgoing.append((self._depth_info, intrinsics_to_info(camera, header, self.info)))
+        if not wanted & {self._depth, self._points, self._preview, self._slice}:
             return outgoing
-        depth = to_metres(
-            output, self.stream.engine.spec.unit, settings['scale.mode'],
-            settings['scale.factor'], settings['scale.shift'],
+        depth = np.full(output.shape, np.nan, np.float32) if scale is None else to_metres(
+            output, unit, settings['scale.mode'], *scale,
             settings['output.min_range'], settings['output.max_range'])
-        if want_depth:
+        if self._depth in wanted:
             outgoing.append((self._depth, depth_to_image(
-                depth, header, settings['output.encoding'], self._image_out)))
-        if want_points:
-            outgoing.append((self._points, self._cloud(depth, rgb, intrinsics, header, settings)))
-        if want_preview:
-            preview = colour_depth(
-                depth, settings['preview.near'], settings['preview.far'],
-                settings['preview.colormap'])
-            outgoing.append((self._preview, bgr_to_image(preview, header, self._preview_out)))
+                depth, header, settings['output.encoding'], self._messages[self._depth])))
+        if self._preview in wanted:
+            preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
+                                   settings['preview.colormap'])
+            outgoing.append((
+                self._preview, bgr_to_image(preview, header, self._messages[self._preview])))
+        if self._slice in wanted:
+            mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
+            outgoing.append((self._slice, mask_to_image(mask, header, self._messages[self._slice])))
+        if self._points in wanted:
+            outgoing.append((self._points, self._cloud(depth, rgb, camera, header, settings)))
         return outgoing
 
+    def _cloud_is_due(self, settings: Settings) -> bool:
+        now = time.perf_counter()
+        # a tenth of tolerance, or every second frame of a camera at just that rate would be missed
+        if settings['points.rate'] and now - self._cloud_time < 0.9 / settings['points.rate']:
+            return False
+        self._cloud_time = now
+        return True
+
     def _cloud(
-        self, depth: np.ndarray, rgb: np.ndarray, intrinsics: Intrinsics, header: Header,
+        self, depth: np.ndarray, rgb: np.ndarray, camera: Intrinsics, header: Header,
         settings: Settings,
     ) -> PointCloud2:
-        stride = settings['points.stride']
+        """Depth (H, W) in metres, which it may change, -> the cloud that is asked for."""
+        stride, organized = settings['points.stride'], settings['points.organized']
+        if settings['points.remove_edges']:
+            depth[flying_pixels(depth)] = np.nan
+        points = unproject(depth, camera, stride)
+        low, high = settings['points.min_height'], settings['points.max_height']
+        if (low, high) != ANY_HEIGHT:
+            points[~height_mask(points, low, high)] = np.nan
         colours = None
         if settings['points.color']:
             if rgb.shape[:2] != depth.shape:
                 rgb = cv2.resize(rgb, depth.shape[::-1], interpolation=cv2.INTER_AREA)
             colours = rgb[::stride, ::stride]
-        return points_to_cloud(
-            unproject(depth, intrinsics, stride), colours, settings['points.organized'], header,
-            self._cloud_out)
-
-    def intrinsics(self, width: int, height: int) -> Intrinsics | None:
-        """Return the camera of a width x height image, or None while no camera_info has come."""
-        return None if self.info is None else info_to_intrinsics(self.info, width, height)
+        if settings['points.voxel'] and not organized:
+            points, colours = voxel_filter(points, colours, settings['points.voxel'])
+            points, colours = points[None], None if colours is None else colours[None]
+        return points_to_cloud(points, colours, organized, header, self._messages[self._points])

@@ -3,7 +3,8 @@
 The walk of a frame: an executor thread keeps the newest image (camera_topics, arrivals); one worker
 thread takes it through messages.image_to_rgb, DepthStream and back out to the publishers.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import contextlib
 import functools
 import gc
 import os
@@ -26,13 +27,15 @@ from std_srvs.srv import Trigger
 
 from . import diagnostics, parameters
 from .arrivals import Arrival
-from .camera_topics import CameraTopics
+from .camera_topics import CameraTopics, Walk
 from .engines import Engine, EngineError, open_engine
 from .executable import prepare, spin
 from .models import CheckpointError, model_spec
 from .models.weights import resolve_weights
+from .parameters import Settings
 from .process import release_memory
 from .scale import ScaleError, check_mode
+from .stream import step_together
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE, ERROR = TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
@@ -70,11 +73,12 @@ def _transition(step: Callable) -> Callable:
 
 
 class DepthNode(LifecycleNodeMixin, Node):
-    """Depth of one camera, from a network that remembers earlier frames.
+    """Depth of one or several cameras, from a network that remembers earlier frames.
 
     Subscribes to image and camera_info; publishes depth/image, depth/camera_info, points,
-    disparity/image, depth/preview, ~/status and /diagnostics; serves ~/reset. All names but
-    /diagnostics are relative or private. Parameters: see parameters.py.
+    disparity/image, depth/preview, depth/slice, ~/status and /diagnostics; serves ~/reset. All
+    names but /diagnostics are relative or private, and each camera with a name has its own below
+    that name. Parameters: see parameters.py.
 
     configure loads the model, activate subscribes and starts the worker, deactivate stops both and
     forgets the temporal state, cleanup frees the memory.
@@ -88,13 +92,12 @@ class DepthNode(LifecycleNodeMixin, Node):
         self.problem: str | None = None      # why the last transition failed
         self._engine: Engine | None = None
         self._engine_settings: tuple = ()
-        self._camera: CameraTopics | None = None
+        self._cameras: list[CameraTopics] = []
+        self._camera_resets = []             # a reset service for each camera that has a name
         self._ready = threading.Condition()  # a frame waits, or the worker must end
         self._worker: threading.Thread | None = None
         self._working = False
         self._active_since = 0.0
-        self._rate = diagnostics.FrameRate()
-        self._age = float('nan')
 
         self._wrong_parameters = parameters.declare(self)
         for problem in self._wrong_parameters.values():
@@ -108,7 +111,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         # goes on while simulated time stands still
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, callback_group=self._chores, clock=steady)
-        self.create_service(Trigger, '~/reset', self._on_reset, callback_group=self._chores)
+        self._reset_service('~/reset', None)
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
@@ -133,8 +136,8 @@ class DepthNode(LifecycleNodeMixin, Node):
             self._settings = {**self._settings, **{
                 change.name: change.value for change in changes
                 if change.name in parameters.PARAMETERS}}
-            if self._camera is not None:
-                self._camera.arrivals.continuity.max_gap = self._settings['stream.max_gap']
+            for camera in self._cameras:
+                camera.arrivals.continuity.max_gap = self._settings['stream.max_gap']
         return result
 
     # Transitions
@@ -142,19 +145,22 @@ class DepthNode(LifecycleNodeMixin, Node):
     @_transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._load()
-        self._camera = CameraTopics(
-            self, self._engine, self._settings, self._ready, self._images, self.get_logger().error)
+        self._open_cameras()
         return super().on_configure(state)
 
     @_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._load()  # again only if a parameter has changed since
-        self._camera.use(self._engine, self._settings)
+        if [camera.name for camera in self._cameras] != self._settings['cameras']:
+            self._open_cameras()
+        for camera in self._cameras:
+            camera.use(self._engine, self._settings)
         result = super().on_activate(state)
         self._working, self._active_since = True, time.perf_counter()
         self._worker = threading.Thread(target=self._work, name='depth worker', daemon=True)
         self._worker.start()
-        self._camera.subscribe()
+        for camera in self._cameras:
+            camera.subscribe()
         return result
 
     @_transition
@@ -206,27 +212,48 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _stop(self) -> None:
         """End the worker after the frame in progress, and forget the temporal state."""
-        if self._camera is not None:
-            self._camera.unsubscribe()
+        for camera in self._cameras:
+            camera.unsubscribe()
         with self._ready:
             self._working = False
             self._ready.notify_all()
         if self._worker is not None:
             self._worker.join()
             self._worker = None
-        if self._camera is not None and self._camera.stages is not None:
-            self._camera.stream.reset()
-            self._camera.arrivals.counts.resets['deactivated'] += 1
+        for camera in self._cameras:
+            camera.stream.reset()
+            if camera.stages is not None:
+                camera.arrivals.counts.resets['deactivated'] += 1
 
     def _release(self) -> None:
         """Free all that configuring made, in whatever state it is."""
         self._stop()
-        if self._camera is not None:
-            self._camera.destroy()
-            self._camera = None
+        self._close_cameras()
         self._free_engine()
 
+    def _open_cameras(self) -> None:
+        self._close_cameras()
+        for name in self._settings['cameras']:
+            camera = CameraTopics(
+                self, name, self._engine, self._settings, self._ready, self._images)
+            self._cameras.append(camera)
+            if name:
+                self._camera_resets.append(self._reset_service(f'~/{name}/reset', camera))
+
+    def _close_cameras(self) -> None:
+        for service in self._camera_resets:
+            self.destroy_service(service)
+        for camera in self._cameras:
+            camera.destroy()
+        self._cameras, self._camera_resets = [], []
+
+    def _reset_service(self, name: str, camera: CameraTopics | None):
+        return self.create_service(
+            Trigger, name, functools.partial(self._on_reset, camera), callback_group=self._chores)
+
     def _free_engine(self) -> None:
+        for camera in self._cameras:  # each holds the engine of its frame size
+            camera.stream = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -246,42 +273,70 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _work(self) -> None:
         """Turn waiting frames into depth until deactivation; runs on the worker thread."""
-        arrivals = self._camera.arrivals
+        cameras = self._cameras
         while True:
             with self._ready:
-                self._ready.wait_for(lambda: not self._working or arrivals.waits())
+                self._ready.wait_for(lambda: not self._working or any(
+                    camera.arrivals.waits() for camera in cameras))
                 if not self._working:
                     return
-            if (arrival := arrivals.take()) is not None:
-                self._process(arrival)
+            taken = [(camera, camera.arrivals.take()) for camera in cameras]
+            self._process([(camera, arrival) for camera, arrival in taken if arrival is not None])
 
-    def _process(self, arrival: Arrival) -> None:
-        camera, settings = self._camera, self._settings
+    def _process(self, taken: list[tuple[CameraTopics, Arrival]]) -> None:
+        """Take the newest frames of some cameras, one each, all the way.
+
+        Those that the network sees at the same size go through it together.
+        """
+        settings = self._settings
+        walks: dict[tuple, list[tuple[CameraTopics, Walk]]] = {}
+        for camera, arrival in taken:
+            with self._forgiving([camera]):
+                walk = camera.begin(arrival)
+                walks.setdefault(tuple(walk.frame.shape), []).append((camera, walk))
+        for together in walks.values():
+            with self._forgiving([camera for camera, _ in together]):
+                outputs = step_together(
+                    [camera.stream for camera, _ in together],
+                    [walk.frame for _, walk in together])
+                for (camera, walk), output in zip(together, outputs, strict=True):
+                    with self._forgiving([camera]):
+                        camera.finish(walk, output, settings)
+                        self._report(camera, walk.arrival, settings)
+
+    def _report(self, camera: CameraTopics, arrival: Arrival, settings: Settings) -> None:
+        header = arrival.message.header
+        camera.age_ms = diagnostics.age_ms(header.stamp, self.get_clock().now().nanoseconds)
+        if camera.status.get_subscription_count():
+            camera.status.publish(diagnostics.frame_status(
+                camera, header, settings, arrival.reset is not None))
+
+    @contextlib.contextmanager
+    def _forgiving(self, cameras: list[CameraTopics]):
+        """Let a frame fail alone: it is counted, logged and left out, and the node goes on."""
         try:
-            camera.process(arrival, settings)
-            self._rate.tick()
-            header = arrival.message.header
-            self._age = diagnostics.age_ms(header.stamp, self.get_clock().now().nanoseconds)
-            if camera.status.get_subscription_count():
-                camera.status.publish(diagnostics.frame_status(
-                    camera, header, settings, self._rate.value(), self._age,
-                    arrival.reset is not None))
+            yield
         except Exception as error:
             if not rclpy.ok(context=self.context):  # the process ends while a frame was under way
                 return
-            camera.arrivals.counts.failed += 1
+            for camera in cameras:
+                camera.arrivals.counts.failed += 1
+            # a message or a frame that cannot be used is no defect of ours: no trace
+            trace = '' if isinstance(error, ValueError) else f'\n{traceback.format_exc()}'
             self.get_logger().error(
-                f'a frame of {camera.topic} failed and was left out: {error}\n'
-                f'{traceback.format_exc()}', throttle_duration_sec=5.0)
+                f'a frame of {cameras[0].topic} failed and was left out: {error}{trace}',
+                throttle_duration_sec=5.0)
 
-    def _reset(self, reason: str) -> None:
-        if self._camera is not None:
-            self._camera.arrivals.reset(reason)
+    def _reset(self, reason: str, cameras: Sequence[CameraTopics] | None = None) -> None:
+        for camera in self._cameras if cameras is None else cameras:
+            camera.arrivals.reset(reason)
 
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_reset(
+        self, camera: CameraTopics | None, request: Trigger.Request, response: Trigger.Response,
+    ) -> Trigger.Response:
         response.success = self._working
         if self._working:
-            self._reset('requested')
+            self._reset('requested', None if camera is None else [camera])
             response.message = 'the next frame starts anew'
         else:
             response.message = 'the node is not active, so there is no temporal state'
@@ -289,14 +344,14 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _publish_diagnostics(self) -> None:
         name = self.get_fully_qualified_name().lstrip('/')
-        camera, engine = self._camera, self._engine
+        engine, settings = self._engine, self._settings
         state = self._state_machine.current_state[1]
-        statuses = [diagnostics.model_health(name, state, engine, self._settings, self.problem)]
-        if camera is not None and self._working:
+        statuses = [diagnostics.model_health(name, state, engine, settings, self.problem)]
+        for camera in self._cameras if self._working else ():
+            camera.look_for_latched_info()
             statuses.append(diagnostics.input_health(
-                name, camera, self._active_since, self.count_publishers(camera.topic)))
-            statuses.append(diagnostics.output_health(
-                name, camera, self._rate.value(), self._age))
+                name, camera, self._active_since, self.count_publishers(camera.source), settings))
+            statuses.append(diagnostics.output_health(name, camera))
         self._diagnostics.publish(
             diagnostics.diagnostic_array(self.get_clock().now().to_msg(), statuses))
 

@@ -1,6 +1,4 @@
 """What the node tells of its health: DepthStatus for a frame, DiagnosticArray once a second."""
-from collections import deque
-from dataclasses import dataclass, field
 import math
 import time
 
@@ -20,29 +18,11 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
 
 SLOW_MODEL = 1000.0  # milliseconds a frame
+STALE_SCALE = 5.0  # seconds without a fit
 
 UNTRAINED = 'random weights: the depth means nothing (set model.weights)'
 NOMINAL = ('metres are nominal, not calibrated: measure a known distance, then set scale.mode to '
            'fixed with scale.factor and scale.shift')
-
-
-@dataclass
-class FrameRate:
-    """Frames per second over the last few seconds."""
-
-    window: float = 3.0
-    _times: deque = field(default_factory=lambda: deque(maxlen=1000))
-
-    def tick(self) -> None:
-        self._times.append(time.perf_counter())
-
-    def value(self) -> float:
-        now = time.perf_counter()
-        while self._times and now - self._times[0] > self.window:
-            self._times.popleft()
-        if len(self._times) < 2:
-            return float(len(self._times)) / self.window
-        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
 
 
 def age_ms(stamp: Time, now_ns: int) -> float:
@@ -52,11 +32,11 @@ def age_ms(stamp: Time, now_ns: int) -> float:
 
 
 def frame_status(
-    camera: CameraTopics, header: Header, settings: Settings, rate: float, age: float, reset: bool,
+    camera: CameraTopics, header: Header, settings: Settings, reset: bool,
 ) -> DepthStatus:
     """Tell of the frame that the camera has just published."""
     engine, counts, stages = camera.stream.engine, camera.arrivals.counts, camera.stages
-    status = DepthStatus(header=header)
+    status = DepthStatus(header=header, camera=camera.name)
     status.model, status.backend = engine.spec.name, engine.backend
     status.device, status.precision = engine.device, engine.precision
     status.untrained = settings['model.weights'] == 'random'
@@ -64,9 +44,19 @@ def frame_status(
     status.scale_mode = settings['scale.mode']
     status.scale_factor, status.scale_shift = settings['scale.factor'], settings['scale.shift']
     status.calibrated = settings['scale.mode'] != 'nominal'
+    status.scale_inliers = status.scale_age = status.scale_uncertainty = math.nan
+    if camera.scale.followed:
+        scale = camera.scale.current
+        status.calibrated = scale is not None
+        if scale is None:
+            status.scale_factor = status.scale_shift = math.nan
+        else:
+            status.scale_factor, status.scale_shift = scale.factor, scale.shift
+            status.scale_inliers, status.scale_age = scale.inliers, scale.age
+            status.scale_uncertainty = scale.uncertainty
     for name, milliseconds in latencies(stages).items():
         setattr(status, f'{name}_ms', milliseconds)
-    status.age_ms, status.frame_rate = age, rate
+    status.age_ms, status.frame_rate = camera.age_ms, camera.rate.value()
     for name in ('received', 'processed', 'replaced', 'rejected', 'failed'):
         setattr(status, name, getattr(counts, name))
     status.reset, status.resets = reset, counts.resets.total()
@@ -110,7 +100,7 @@ def model_health(
 
 
 def input_health(
-    name: str, camera: CameraTopics, active_since: float, publishers: int,
+    name: str, camera: CameraTopics, active_since: float, publishers: int, settings: Settings,
 ) -> DiagnosticStatus:
     """Tell whether images come in, and whether they can be used."""
     arrivals: Arrivals = camera.arrivals
@@ -119,29 +109,46 @@ def input_health(
     level, message = OK, 'images arrive'
     if silent > SILENT_AFTER:
         level = WARN
-        message = (f'no image on {camera.topic} for {silent:.0f} s, '
+        message = (f'no image on {camera.source} for {silent:.0f} s, '
                    f'where {publishers} publishers are seen')
     elif arrivals.last_time is None:
-        message = f'waiting for the first image on {camera.topic}'
+        message = f'waiting for the first image on {camera.source}'
     elif camera.bad_input is not None:
         level, message = WARN, camera.bad_input
+    elif camera.qos_problem is not None:
+        level, message = WARN, camera.qos_problem
+    elif camera.info is None and settings['camera.hfov'] > 0:
+        message = (f'images arrive; no camera_info, so a field of view of '
+                   f'{settings["camera.hfov"]:g} degrees is assumed')
     elif camera.info is None:
         level = WARN
-        message = 'no usable camera_info has come: no points and no depth/camera_info'
-    return _status(f'{name}: input', level, message, {
-        'topic': camera.topic, 'publishers': publishers, 'received': counts.received,
+        message = (f'no usable camera_info has come on {camera.info_topic}: no points and no '
+                   f'depth/camera_info (or set camera.hfov)')
+    elif any(camera.info.d) and 'rect' not in camera.topic.rpartition('/')[2]:
+        level = WARN
+        message = ('camera_info has distortion, so points will be bent if these images are not '
+                   'rectified: feed image_rect (image_proc makes it)')
+    return _status(f'{_named(name, camera)}: input', level, message, {
+        'topic': camera.source, 'publishers': publishers, 'received': counts.received,
         'replaced by a newer one': counts.replaced, 'rejected': counts.rejected,
         'last problem': camera.bad_input or ''}, camera.stream.engine)
 
 
-def output_health(name: str, camera: CameraTopics, rate: float, age: float) -> DiagnosticStatus:
+def output_health(name: str, camera: CameraTopics) -> DiagnosticStatus:
     """Tell how fast depth comes out, and how often the temporal state was forgotten."""
-    counts = camera.arrivals.counts
+    counts, rate = camera.arrivals.counts, camera.rate.value()
     level, message = OK, f'{rate:.1f} frames per second'
     if camera.stages is not None and latencies(camera.stages)['model'] > SLOW_MODEL:
         level, message = WARN, (
             f'{message}: the network is slow here; a smaller input.short_side (such as 252) or '
             f'model.name, or another engine.backend or engine.device makes it faster')
+    if camera.scale.followed and camera.stages is not None:
+        scale = camera.scale.current
+        if scale is None:
+            level, message = WARN, f'no metres yet: {camera.scale.problem or "no fit"}'
+        elif scale.age > STALE_SCALE:
+            level, message = WARN, (f'the scale is held since {scale.age:.0f} s: '
+                                    f'{camera.scale.problem}')
     if counts.failed:
         level, message = WARN, f'{counts.failed} frames failed; see the log'
     values = {'frame rate (1/s)': f'{rate:.2f}', 'processed': counts.processed,
@@ -149,8 +156,17 @@ def output_health(name: str, camera: CameraTopics, rate: float, age: float) -> D
     values |= {f'resets: {reason}': count for reason, count in counts.resets.items()}
     if camera.stages is not None:
         values |= {f'{stage} (ms)': f'{ms:.1f}' for stage, ms in latencies(camera.stages).items()}
-        values['age (ms)'] = f'{age:.1f}'
-    return _status(f'{name}: output', level, message, values, camera.stream.engine)
+        values['age (ms)'] = f'{camera.age_ms:.1f}'
+    if (scale := camera.scale.current) is not None:
+        values |= {
+            'scale factor': f'{scale.factor:.4g}', 'scale shift (1/m)': f'{scale.shift:.4g}',
+            'scale inliers': f'{scale.inliers:.2f}', 'scale age (s)': f'{scale.age:.1f}',
+            'scale uncertainty': f'{scale.uncertainty:.3f}'}
+    return _status(f'{_named(name, camera)}: output', level, message, values, camera.stream.engine)
+
+
+def _named(name: str, camera: CameraTopics) -> str:
+    return f'{name}: {camera.name}' if camera.name else name
 
 
 def _status(

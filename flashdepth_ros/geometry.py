@@ -4,6 +4,7 @@ Pixel coordinates are those of OpenCV and ROS: the centre of the first pixel is 
 in the camera's optical frame, x right, y down, z forward (REP 103).
 """
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -27,6 +28,12 @@ class Intrinsics:
                 f' they must be finite and the focal lengths positive')
         if min(self.width, self.height) <= 0:
             raise ValueError(f'an image of {self.width}x{self.height} pixels has no camera')
+
+    @classmethod
+    def from_field_of_view(cls, degrees: float, width: int, height: int) -> 'Intrinsics':
+        """Return an ideal camera with square pixels and this horizontal field of view."""
+        focal = width / 2 / math.tan(math.radians(degrees) / 2)
+        return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 
     def resized(self, width: int, height: int) -> 'Intrinsics':
         """Return the camera of the same view resampled to width x height.

@@ -167,6 +167,16 @@ class MetricScale:
         self.current = self._tracker.at(stamp)
         return None if self.current is None else (self.current.factor, self.current.shift)
 
+    def forget(self) -> None:
+        """Begin anew: the next fit is believed as it is."""
+        self._tracker.reset()
+        self.current = None
+
+    @property
+    def followed(self) -> bool:
+        """Whether the scale is fitted while the node runs."""
+        return self._source is not None
+
     def close(self) -> None:
         if self._source is not None:
             self._source.close()

@@ -4,6 +4,7 @@ config/flashdepth.yaml repeats this table for people; a test holds the two toget
 """
 from collections.abc import Mapping
 from dataclasses import dataclass
+import re
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -23,6 +24,10 @@ from .scale import MODES
 Settings = Mapping[str, Any]  # parameter name -> value, as read at one moment
 
 
+NAME = re.compile('|[A-Za-z][A-Za-z0-9_]*')  # of a camera
+ANY_HEIGHT = (-1000.0, 1000.0)  # limits that limit nothing, in metres
+
+
 class ParameterError(ValueError):
     """Parameters have values that cannot be used, alone or together."""
 
@@ -36,7 +41,7 @@ class Parameter:
     """
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float | str | list[str]
     description: str
     low: float | None = None
     high: float | None = None
@@ -53,6 +58,11 @@ class Parameter:
             return f"{self.name} is '{value}'; it must be one of: {', '.join(self.choices)}"
         if type(value) is not type(self.default):
             return f'{self.name} is {value!r}; it must be a {type(self.default).__name__}'
+        if isinstance(value, list) and (len(set(value)) < len(value) or not all(
+                isinstance(item, str) and NAME.fullmatch(item) for item in value)
+                or ('' in value and len(value) > 1) or not value):
+            return (f"{self.name} is {value}; it must be different names of letters, digits and "
+                    f"underscores, or [''] for one camera without a name")
         if self.low is not None and not self.low <= value <= self.high:
             return f'{self.name} is {value}; it must lie between {self.low} and {self.high}'
         return None
@@ -77,6 +87,15 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'Configure and activate by itself after the start. Set false where a lifecycle manager '
         'does it. Read once, at the start.'),
     Parameter(
+        'cameras', [''],
+        'Names of the cameras. Each has its topics below its name (front/image, front/points) and '
+        "a temporal state of its own; all share one copy of the weights. [''] is one camera, whose "
+        'topics have no name before them.'),
+    Parameter(
+        'camera.hfov', 0.0,
+        'Horizontal field of view in degrees, from which points and depth/camera_info are made '
+        'while no camera_info has come. 0 is none.', low=0.0, high=179.0, running=True),
+    Parameter(
         'model.name', 'auto',
         'The network. auto is flashdepth-s.',
         choices=('auto', *MODELS)),
@@ -96,6 +115,10 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'input.short_side', 0,
         'Short side of the image that the network sees, in pixels, raised to multiples of 14. '
         "Smaller is faster and coarser. 0 is the model's own rule.", low=0, high=4096),
+    Parameter(
+        'input.transport', 'raw',
+        'raw: Image. compressed: CompressedImage (JPEG or PNG) on image/compressed.',
+        choices=('raw', 'compressed')),
     Parameter(
         'stream.max_gap', 2.0,
         'Pause in the header stamps, in seconds, after which the temporal state is forgotten. '
@@ -126,10 +149,41 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'true: the cloud keeps the image grid, with NaN where there is no value. '
         'false: only points with a value.', running=True),
     Parameter(
+        'points.remove_edges', False,
+        'Leave out points that hang between a foreground and what lies behind it, as a costmap '
+        'needs it. Takes some 20 ms at 1280x720.', running=True),
+    Parameter(
+        'points.voxel', 0.0,
+        'Keep one point in each cube of this size in metres (not in an organized cloud). 0 is all.',
+        low=0.0, high=10.0, running=True),
+    Parameter(
+        'points.min_height', ANY_HEIGHT[0],
+        'Lowest points, in metres above the camera (up is -y of the optical frame).',
+        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True),
+    Parameter(
+        'points.max_height', ANY_HEIGHT[1], 'Highest points, in metres above the camera.',
+        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True),
+    Parameter(
+        'points.rate', 0.0, 'Clouds per second at most; 0 is one for every frame.',
+        low=0.0, high=1000.0, running=True),
+    Parameter(
         'scale.mode', 'nominal',
         'How metres are made of the output d of the model, an inverse depth in 1/m. '
         'nominal: factor / d, uncalibrated. fixed: 1 / (factor * d + shift), calibrated by you. '
+        'reference: the same, fitted to a metric sensor. ground: the same, fitted to a flat floor. '
         'A model whose output is metres has d = 1 / output.', choices=MODES),
+    Parameter(
+        'scale.reference', 'depth',
+        'The metric sensor of mode reference: depth (an Image aligned with the camera, on '
+        'reference/depth/image) or points (a PointCloud2 on reference/points, brought into the '
+        "camera's frame through TF).", choices=('depth', 'points')),
+    Parameter(
+        'scale.max_delay', 0.1,
+        'How far apart in seconds the stamps of an image and of its reference may be.',
+        low=0.0, high=10.0),
+    Parameter(
+        'scale.camera_height', 0.0, 'Of the lens above the floor in metres, for mode ground.',
+        low=0.0, high=100.0),
     Parameter(
         'scale.factor', 1.0, 'See scale.mode.', low=1e-6, high=1e6, running=True),
     Parameter(
@@ -144,6 +198,12 @@ PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter(
         'preview.colormap', 'turbo', 'Colours of depth/preview.',
         choices=tuple(COLORMAPS), running=True),
+    Parameter(
+        'slice.near', 0.5, 'Where the slice of depth/slice begins, in metres.',
+        low=0.0, high=10000.0, running=True),
+    Parameter(
+        'slice.far', 2.0, 'Where it ends: depth/slice is 255 between the two, else 0.',
+        low=0.01, high=10000.0, running=True),
 )}
 
 
@@ -195,7 +255,11 @@ def check_change(
 
 def check_together(settings: Settings) -> str | None:
     """Say which values contradict each other, or return None."""
-    for low, high in (('output.min_range', 'output.max_range'), ('preview.near', 'preview.far')):
+    for low, high in (('output.min_range', 'output.max_range'), ('preview.near', 'preview.far'),
+                      ('slice.near', 'slice.far'), ('points.min_height', 'points.max_height')):
         if settings[low] >= settings[high]:
             return (f'{low} ({settings[low]} m) must be smaller than {high} ({settings[high]} m)')
+    if settings['points.organized'] and settings['points.voxel']:
+        return ('points.organized keeps the image grid, which points.voxel would break up: set '
+                'points.voxel to 0 or points.organized to false')
     return None
