@@ -1,9 +1,9 @@
 """Several cameras, one model."""
-from conftest import SECOND, Reference, street, to_array
 from flashdepth_ros.msg import DepthStatus
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
+from ros_rig import SECOND, Reference, street, to_array
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger

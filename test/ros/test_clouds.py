@@ -1,7 +1,7 @@
 """The cloud and the pictures that parameters describe."""
-from conftest import SECOND, street, to_array
 import numpy as np
 from rclpy.parameter import Parameter
+from ros_rig import SECOND, street, to_array
 from sensor_msgs.msg import Image
 
 

@@ -1,9 +1,9 @@
 """Bad input never kills the node, loses the next good frame or disturbs the stream."""
-from conftest import SECOND, camera, street, to_array
 import cv2
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
+from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 

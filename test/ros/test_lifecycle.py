@@ -1,11 +1,11 @@
 """Transitions, failed ones among them, and what they hold and free."""
 import time
 
-from conftest import SECOND, street
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 import numpy as np
 from rclpy.parameter import Parameter
+from ros_rig import SECOND, street
 
 from flashdepth_ros.process import resident_memory
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 
-from conftest import Client, to_array
 import cv2
 import numpy as np
 import pytest
+from ros_rig import Client, to_array
 from sensor_msgs.msg import Image
 
 from flashdepth_ros.messages import image_to_rgb, stamp_to_ns

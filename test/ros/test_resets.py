@@ -1,7 +1,7 @@
 """Every rule by which the temporal state is forgotten, and those by which it is not."""
-from conftest import SECOND, street
 from numpy.testing import assert_allclose
 import pytest
+from ros_rig import SECOND, street
 from rosgraph_msgs.msg import Clock
 
 from flashdepth_ros.messages import bgr_to_image

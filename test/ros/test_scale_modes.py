@@ -1,9 +1,9 @@
 """Metres from a reference or from the floor, over DDS."""
 import importlib.util
 
-from conftest import SECOND, camera, street, to_array
 import numpy as np
 import pytest
+from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 

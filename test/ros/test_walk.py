@@ -1,8 +1,8 @@
 """The walk of a frame: what goes in comes out as depth, with everything that belongs to it."""
-from conftest import SECOND, camera, street, to_array
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
+from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import Image
 
 from flashdepth_ros.messages import stamp_to_ns

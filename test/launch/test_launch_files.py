@@ -1,0 +1,85 @@
+"""Every launch file, as ros2 launch runs it: it starts, sees depth, and ends cleanly."""
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+launch_pytest = pytest.importorskip(
+    'launch_pytest', reason='launch_pytest has no PyPI wheel: run where ROS is installed')
+
+from launch.actions import IncludeLaunchDescription, RegisterEventHandler, SetEnvironmentVariable  # noqa: E402
+from launch.event_handlers import OnProcessExit  # noqa: E402
+from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+from launch_pytest.actions import ReadyToTest  # noqa: E402
+from launch_ros.actions import Node  # noqa: E402
+from ros_rig import Client  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+
+from flashdepth_ros.launching import SHARE  # noqa: E402
+from launch import LaunchDescription  # noqa: E402
+
+SMALL = 'small.yaml'
+LAUNCHES = {
+    'depth.launch.py': ({'image': '/cam/image_raw'}, ['cam'], '/depth/image'),
+    'depth.launch.py in a namespace': (
+        {'image': '/cam/image_raw', 'namespace': 'robot'}, ['cam'], '/robot/depth/image'),
+    'multi_camera.launch.py': (
+        {'cameras': 'front, rear', 'image': '/{camera}/image_raw'}, ['front', 'rear'],
+        '/rear/depth/image'),
+    'nav2_depth.launch.py': ({'image': '/cam/image_raw'}, ['cam'], '/depth/image'),
+}
+ENDED: list[int] = []
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    """A folder with images for the camera, and parameters that make the network small."""
+    path = tmp_path_factory.mktemp('launch')
+    (path / 'images').mkdir()
+    for i in range(3):
+        cv2.imwrite(str(path / 'images' / f'{i}.png'),
+                    np.random.default_rng(i).integers(0, 255, (84, 98, 3), dtype=np.uint8))
+    (path / SMALL).write_text('/**:\n  ros__parameters:\n    output: {max_range: 1000.0}\n')
+    return path
+
+
+@launch_pytest.fixture
+def launched(request, folder, domain):
+    name = request.param
+    arguments, cameras, _ = LAUNCHES[name]
+    arguments = {'weights': 'random', **arguments}
+    if not name.startswith('nav2'):
+        arguments['params_file'] = str(folder / SMALL)
+    ENDED.clear()
+    os.environ['ROS_DOMAIN_ID'] = str(domain)
+    return LaunchDescription([
+        SetEnvironmentVariable('ROS_DOMAIN_ID', str(domain)),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(os.path.join(SHARE, 'launch', name.split()[0])),
+            launch_arguments=arguments.items()),
+        *(Node(package='flashdepth_ros', executable='camera_node', namespace=camera,
+               remappings=[('image', 'image_raw')],
+               parameters=[{'source': str(folder / 'images'), 'rate': 10.0}])
+          for camera in cameras),
+        RegisterEventHandler(OnProcessExit(
+            on_exit=lambda event, context: ENDED.append(event.returncode))),
+        ReadyToTest(),
+    ])
+
+
+@pytest.mark.parametrize('launched', LAUNCHES, indirect=True)
+@pytest.mark.launch(fixture=launched)
+def test_launch_file(launched, request, domain):
+    _, cameras, topic = LAUNCHES[request.node.callspec.params['launched']]
+    client = Client(domain)
+    try:
+        depths = client.collect(Image, topic)
+        assert client.spin_until(lambda: len(depths) >= 3, 60)
+        assert depths[-1].header.frame_id == 'camera_optical'
+        assert (depths[-1].width, depths[-1].height) == (98, 84)
+    finally:
+        client.close()
+    yield
+    assert [0] * (1 + len(cameras)) == ENDED

@@ -1,0 +1,215 @@
+"""A client and a depth node over real DDS, for tests."""
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from flashdepth_ros.msg import DepthStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from flashdepth_ros.depth_node import DepthNode
+from flashdepth_ros.geometry import Intrinsics
+from flashdepth_ros.messages import intrinsics_to_info, rgb_to_image, stamp_to_ns
+from flashdepth_ros.models import build_model, prepare_frame, randomise
+from flashdepth_ros.process import keep_large_buffers, use_transport_profile
+
+keep_large_buffers()
+use_transport_profile()
+
+SECOND = 1_000_000_000
+PLUMBING = {'model.weights': 'random', 'autostart': False, 'output.max_range': 1000.0}
+
+
+class Client:
+    """The other side: publishes a camera, collects what the depth node publishes."""
+
+    def __init__(self, domain: int, namespace: str = ''):
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node('client', context=self.context, namespace=namespace)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self.image = self.node.create_publisher(Image, 'image', 1)
+        self.info = self.node.create_publisher(CameraInfo, 'camera_info', 1)
+        self.received = {}
+        for kind, topic in ((Image, 'depth/image'), (CameraInfo, 'depth/camera_info'),
+                            (PointCloud2, 'points'), (DepthStatus, 'depth_node/status')):
+            self.collect(kind, topic)
+        self.diagnostics = self.received.setdefault('/diagnostics', [])
+        self.node.create_subscription(
+            DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
+
+    def collect(self, kind: type, topic: str) -> list:
+        """Subscribe to a topic; its messages go into the returned list."""
+        messages = self.received.setdefault(topic, [])
+        self.node.create_subscription(kind, topic, messages.append, 10)
+        return messages
+
+    def spin_until(self, condition, seconds: float = 20.0) -> bool:
+        """Spin until a condition holds; False when the time is over."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if condition():
+                return True
+            self._executor.spin_once(timeout_sec=0.02)
+        return bool(condition())
+
+    def call(self, kind: type, service: str, request, seconds: float = 60.0):
+        """Call a service and return its response."""
+        client = self.node.create_client(kind, service)
+        try:
+            assert self.spin_until(client.service_is_ready), f'{service} is not there'
+            future = client.call_async(request)
+            assert self.spin_until(future.done, seconds), f'{service} did not answer'
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def change_state(self, transition: str) -> bool:
+        """Ask for a lifecycle transition by name; True if it succeeded."""
+        transition_id = getattr(Transition, f'TRANSITION_{transition.upper()}')
+        request = ChangeState.Request(transition=Transition(id=transition_id))
+        return self.call(ChangeState, 'depth_node/change_state', request).success
+
+    def state(self) -> str:
+        return self.call(GetState, 'depth_node/get_state', GetState.Request()).current_state.label
+
+    def reset(self) -> Trigger.Response:
+        return self.call(Trigger, 'depth_node/reset', Trigger.Request())
+
+    def send(self, image: Image | np.ndarray, stamp: int = 0, frame_id: str = 'camera',
+             info: bool = False) -> None:
+        """Publish an image, and before it its camera_info if wanted. stamp in ns."""
+        header = Header(frame_id=frame_id)
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp, SECOND)
+        if isinstance(image, np.ndarray):
+            image = rgb_to_image(image, header)
+        else:
+            image.header = header
+        if info:
+            self.info.publish(intrinsics_to_info(camera(image.width, image.height), header))
+        self.image.publish(image)
+
+    def send_all(self, images: list[np.ndarray], stamps: list[float]) -> None:
+        """Publish frames (stamps in seconds) at a camera's pace: one by one, 30 ms apart."""
+        for image, stamp in zip(images, stamps, strict=True):
+            self.send(image, round(stamp * SECOND))
+            self.spin_until(lambda: False, 0.03)
+
+    def depth_of(self, image: Image | np.ndarray, stamp: int = 0, **options) -> np.ndarray:
+        """Send a frame, wait for its depth and status, and return the depth (H, W) in metres."""
+        depths, statuses = self.received['depth/image'], self.received['depth_node/status']
+        before, before_status = len(depths), len(statuses)
+        self.send(image, stamp, **options)
+        assert self.spin_until(lambda: len(depths) > before and len(statuses) > before_status), (
+            'no depth came')
+        assert stamp_to_ns(depths[-1].header.stamp) == stamp
+        return to_array(depths[-1])
+
+    @property
+    def status(self) -> DepthStatus:
+        """The newest status."""
+        return self.received['depth_node/status'][-1]
+
+    def health(self, part: str):
+        """Return the newest diagnostic status of 'model', 'input' or 'output', or None."""
+        for status in self.diagnostics[-1].status if self.diagnostics else ():
+            if status.name.endswith(f': {part}'):
+                return status
+        return None
+
+    def close(self) -> None:
+        self.node.destroy_node()
+        self._executor.shutdown()
+        self.context.try_shutdown()
+
+
+class Rig(Client):
+    """A client with a depth node in this process, on an executor thread of its own."""
+
+    def __init__(self, domain: int, namespace: str = '', **parameters):
+        super().__init__(domain, namespace)
+        values = {**PLUMBING, **parameters}
+        self.depth_node = DepthNode(
+            context=self.context, namespace=namespace,
+            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+        self._node_executor = MultiThreadedExecutor(num_threads=4, context=self.context)
+        self._node_executor.add_node(self.depth_node)
+        self._thread = threading.Thread(target=self._node_executor.spin, daemon=True)
+        self._thread.start()
+
+    def activate(self) -> 'Rig':
+        """Configure, activate, and wait until images would reach the node."""
+        assert self.change_state('configure'), self.depth_node.problem
+        assert self.change_state('activate'), self.depth_node.problem
+        self.connect()
+        return self
+
+    def connect(self) -> None:
+        """Wait until both sides have found each other."""
+        wanted = ('depth/image', 'depth/camera_info', 'points', 'depth_node/status')
+        assert self.spin_until(lambda: (
+            self.image.get_subscription_count() and self.info.get_subscription_count()
+            and all(self.depth_node.count_subscribers(
+                self.node.resolve_topic_name(topic)) for topic in wanted)
+            and self.depth_node.count_publishers(self.node.resolve_topic_name('image'))
+            and all(self.node.count_publishers(self.node.resolve_topic_name(topic))
+                    for topic in wanted)))
+        self.spin_until(lambda: False, 0.3)  # matched is later than seen
+
+    def close(self) -> None:
+        self.depth_node.end(timeout=5)
+        self.depth_node._release()
+        self._node_executor.shutdown()
+        self._thread.join()
+        super().close()
+
+
+def to_array(message: Image) -> np.ndarray:
+    """Image 32FC1 or 16UC1 -> (H, W)."""
+    dtype = {'32FC1': np.float32, '16UC1': np.uint16}[message.encoding]
+    return np.frombuffer(message.data, dtype).reshape(message.height, message.width)
+
+
+def camera(width: int, height: int) -> Intrinsics:
+    """The camera whose camera_info `Client.send` publishes."""
+    return Intrinsics(0.8 * width, 0.8 * width, (width - 1) / 2, (height - 1) / 2, width, height)
+
+
+def street(count: int, height: int = 84, width: int = 98) -> list[np.ndarray]:
+    """Make frames of a textured scene that moves a little from one to the next."""
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 255, (height // 7 + 2, width // 7 + count + 2, 3), dtype=np.uint8)
+    scene = np.kron(coarse, np.ones((7, 7, 1), np.uint8))
+    return [np.ascontiguousarray(scene[:height, 3 * i:3 * i + width]) for i in range(count)]
+
+
+class Reference:
+    """FlashDepth-S run by hand, with the node's random weights: what the node must publish."""
+
+    def __init__(self, name: str = 'flashdepth-s'):
+        self.model = build_model(name)
+        randomise(self.model)
+        self.state = None
+
+    def reset(self) -> 'Reference':
+        self.state = None
+        return self
+
+    def depth(self, rgb: np.ndarray) -> np.ndarray:
+        """Depth (H, W) in metres of the next frame, whose size must be made of patches."""
+        frame = prepare_frame(rgb, self.model.spec.frame)[None]
+        if self.state is None:
+            self.state = self.model.initial_state(1, *frame.shape[-2:])
+        output, self.state = self.model.step(frame, self.state)
+        with np.errstate(divide='ignore'):
+            depth = 100 / output[0].numpy()
+        return np.where(depth > 1000, np.inf, depth)
