@@ -8,7 +8,11 @@
 
 SHELL := /bin/bash
 PYTHON ?= python3
-VENV := $(CURDIR)/.venv
+# The ROS 2 that a bare machine gets: kilted, or jazzy (for the tests; into .venv-jazzy)
+ROS_WHEELS ?= kilted
+SUFFIX := $(if $(filter-out kilted,$(ROS_WHEELS)),-$(ROS_WHEELS))
+VENV := $(CURDIR)/.venv$(SUFFIX)
+INSTALL := install$(SUFFIX)
 # The PyTorch build: 'make TORCH="torch --index-url ..."' takes another, before the first make.
 TORCH ?= torch==2.13.0
 
@@ -28,7 +32,7 @@ ifeq ($(ROS_HERE),yes)
   COLCON_ENVIRONMENT :=
   CMAKE_OPTIONS :=
 else
-  EXTRAS := kilted,build,demo,test
+  EXTRAS := $(ROS_WHEELS),build,demo,test
   VENV_OPTIONS :=
   PIP_OPTIONS :=
   COLCON_ENVIRONMENT := AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV)
@@ -36,7 +40,7 @@ else
 endif
 
 ACTIVATE := source $(VENV)/bin/activate
-ENVIRONMENT := $(ACTIVATE) && source install/setup.bash
+ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
 .PHONY: demo test lint build clean
 
@@ -52,6 +56,7 @@ lint: $(VENV)/.installed
 
 build: $(VENV)/.installed
 	$(ACTIVATE) && $(COLCON_ENVIRONMENT) colcon build --symlink-install \
+	  --build-base build$(SUFFIX) --install-base $(INSTALL) \
 	  --packages-select flashdepth_ros --event-handlers console_stderr+ \
 	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(VENV)/bin/python $(CMAKE_OPTIONS)
 
@@ -61,11 +66,11 @@ $(VENV)/.installed: setup.py
 	    "name another with make PYTHON=python3.12"; exit 1; }
 	@command -v c++ >/dev/null || { \
 	  echo 'a C++ compiler is needed for the messages: sudo apt install g++'; exit 1; }
-	@echo '--- installing into .venv (about 2 GB, some minutes) ---'
+	@echo '--- installing into $(VENV) (about 2 GB, some minutes) ---'
 	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
 	$(ACTIVATE) && pip install $(TORCH)
 	$(ACTIVATE) && pip install $(PIP_OPTIONS) --editable '.[$(EXTRAS)]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) build install log demo_output *.egg-info
+	rm -rf .venv* build build-* install install-* log demo_output *.egg-info

