@@ -2,11 +2,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from torch import nn
 
+from .depth_anything import DepthAnything
 from .flashdepth import FlashDepth
-from .preprocess import FrameFormat, native_sizes
+from .online_vda import OnlineVideoDepthAnything
+from .preprocess import FrameFormat, bounded_sizes, native_sizes
+from .video_depth_anything import VideoDepthAnything
 
 
 class Unit(str, Enum):
@@ -43,6 +47,41 @@ def _flashdepth(name: str, step: int, licence: str, min_side: int, **layers) -> 
         licence=licence, commercial=licence == 'Apache-2.0')
 
 
+_NON_COMMERCIAL = 'CC-BY-NC-4.0'
+_SIZES = {'s': ('vits', 'Small'), 'b': ('vitb', 'Base'), 'l': ('vitl', 'Large')}
+_VIDEO_SIZES = partial(bounded_sizes, wide_ratio=1.78)
+
+
+def _video_depth_anything(size: str, metric: bool) -> ModelSpec:
+    backbone, word = _SIZES[size]
+    repository = f'Video-Depth-Anything-{word}'
+    return ModelSpec(
+        name=f'vda-metric-{size}' if metric else f'vda-{size}',
+        build=partial(VideoDepthAnything, backbone),
+        unit=Unit.METRES if metric else Unit.RELATIVE, frame=FrameFormat(_VIDEO_SIZES),
+        repository=f'depth-anything/{"Metric-" if metric else ""}{repository}',
+        file=f'{"metric_" if metric else ""}video_depth_anything_{backbone}.pth',
+        licence='Apache-2.0' if size == 's' else _NON_COMMERCIAL, commercial=size == 's')
+
+
+def _online_vda(cache: int) -> ModelSpec:
+    return ModelSpec(
+        name=f'ovda-c{cache}', build=partial(OnlineVideoDepthAnything, cache),
+        unit=Unit.RELATIVE, frame=FrameFormat(_VIDEO_SIZES, resample='torch'),
+        repository='FriedFeid/oVDA', file=f'oVDA_c{cache}.pth',
+        licence='non-commercial, share-alike', commercial=False)
+
+
+def _depth_anything(size: str) -> ModelSpec:
+    backbone, word = _SIZES[size]
+    return ModelSpec(
+        name=f'depth-anything-v2-{size}', build=partial(DepthAnything, backbone),
+        unit=Unit.RELATIVE, frame=FrameFormat(bounded_sizes),
+        repository=f'depth-anything/Depth-Anything-V2-{word}',
+        file=f'depth_anything_v2_{backbone}.pth',
+        licence='Apache-2.0' if size == 's' else _NON_COMMERCIAL, commercial=size == 's')
+
+
 # FlashDepth-L and Full descend from Depth Anything V2 Large, whose weights are non-commercial.
 _FROM_LARGE = 'Apache-2.0, derived from CC-BY-NC-4.0 weights'
 
@@ -53,6 +92,10 @@ MODELS = {spec.name: spec for spec in (
                 backbone='vitl', refined_level=1, expand=2, headdim=64),
     _flashdepth('flashdepth', 43002, _FROM_LARGE, min_side=70,
                 backbone='vits', refined_level=3, expand=4, headdim=32, hybrid=True),
+    *(_video_depth_anything(size, metric) for metric in (False, True) for size in _SIZES),
+    _online_vda(16),
+    _online_vda(8),
+    *(_depth_anything(size) for size in _SIZES),
 )}
 
 

@@ -1,0 +1,34 @@
+"""Depth Anything V2 (Yang et al. 2024, arXiv 2406.09414): every frame for itself."""
+from torch import Tensor, nn
+
+from .dpt import DECODERS, DPTHead
+from .vit import BACKBONES, PATCH, VisionTransformer
+
+
+class DepthAnything(nn.Module):
+    """Depth of single frames, without a memory: the base of the video models."""
+
+    def __init__(self, backbone: str):
+        super().__init__()
+        dim, depth, heads, self.taps = BACKBONES[backbone]
+        self.pretrained = VisionTransformer(dim, depth, heads)
+        self.depth_head = DPTHead(dim, *DECODERS[backbone])
+
+    def initial_state(self, streams: int, height: int, width: int) -> dict[str, Tensor]:
+        """Return an empty state: there is nothing to remember."""
+        return {}
+
+    def step(self, frames: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Normalised frames (N, 3, H, W), H and W multiples of 14 -> inverse depth (N, H, W)."""
+        height, width = frames.shape[-2:]
+        grid = (height // PATCH, width // PATCH)
+        head = self.depth_head
+        levels = [
+            head.reduce(level, head.reassemble(level, tokens, grid))
+            for level, tokens in enumerate(self.pretrained(frames, self.taps), start=1)]
+        path = None
+        for level in (4, 3, 2, 1):
+            rows, columns = levels[max(level - 2, 0)].shape[-2:]
+            size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
+            path = head.fuse(level, path, levels[level - 1], size)
+        return head.predict(path, height, width), {}

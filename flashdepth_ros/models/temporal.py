@@ -1,0 +1,241 @@
+"""Attention over time at each place of a map, shared by Video Depth Anything and online VDA.
+
+What is remembered of a frame is the normalised tokens h that keys and values are made of. Keys and
+values take a position p in the window, which changes as the window slides, but they are linear:
+q . (h + p) W_k = (q W_k^T) . h + q . (p W_k), and likewise for the values. So the projection is
+applied to the one query and to the one result instead of to every remembered frame, exactly, and a
+frame is stored once (keys and values would be two tensors of the same size).
+"""
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import math
+
+import torch
+from torch import Tensor, nn
+import torch.nn.functional as F
+
+from .dpt import DPTHead
+
+HEADS = 8
+ATTENTIONS = 2     # attention layers in each of the four temporal modules
+WINDOW_PLACES = 1024  # tokens of a whole window are processed this many places at a time
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which frames the current one attends, per stream: T keys, of which the current is the last.
+
+    slots: the remembered frames among the keys, oldest first. positions: (N, T) indices into the
+    position table, one for each key. query: (N,) the current frame's own as the query. bias:
+    (N, 1, 1, T), 0 where a key is attended, else -inf. absent: (N, 1, 1, T - 1), True for slots
+    before the stream's first frame, in whose place the first key is read; None for nowhere.
+    """
+
+    slots: Sequence[slice]
+    positions: Tensor
+    query: Tensor
+    bias: Tensor
+    absent: Tensor | None = None
+
+
+class PositionTable(nn.Module):
+    """Sinusoidal positions (1, length, dim)."""
+
+    def __init__(self, dim: int, length: int):
+        super().__init__()
+        angle = torch.arange(length)[:, None] * torch.exp(
+            torch.arange(0, dim, 2) * (-math.log(10000) / dim))
+        self.register_buffer('pe', torch.stack([angle.sin(), angle.cos()], -1).flatten(1)[None])
+
+
+class TemporalAttention(nn.Module):
+    """Multi-head attention over time, each place of the map for itself."""
+
+    def __init__(self, dim: int, positions: int):
+        super().__init__()
+        self.to_q = nn.Linear(dim, dim, bias=False)
+        self.to_k = nn.Linear(dim, dim, bias=False)
+        self.to_v = nn.Linear(dim, dim, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
+        self.pos_encoder = PositionTable(dim, positions)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """All frames attend all: h (T, L, C), T frames of L places -> (T, L, C)."""
+        h = (h + self.pos_encoder.pe[0, :h.shape[0], None]).transpose(0, 1)  # (L, T, C)
+        q, k, v = (
+            project(h).unflatten(-1, (HEADS, -1)).transpose(1, 2)            # (L, heads, T, d)
+            for project in (self.to_q, self.to_k, self.to_v))
+        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return self.to_out[0](y).transpose(0, 1)
+
+    def step(self, h: Tensor, past: Tensor, window: Window) -> Tensor:
+        """The current frame attends the window: h (N, L, C), past (N, L, slots, C) -> (N, L, C)."""
+        table = self.pos_encoder.pe[0]                                       # (positions, C)
+        keys = table[window.positions]                                       # (N, T, C)
+        key_positions = self.to_k(keys).unflatten(-1, (HEADS, -1)).permute(0, 2, 3, 1)
+        value_positions = self.to_v(keys).unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        w_k = self.to_k.weight.unflatten(0, (HEADS, -1))                     # (heads, d, C)
+        w_v = self.to_v.weight.unflatten(0, (HEADS, -1)).transpose(1, 2)     # (heads, C, d)
+
+        q = self.to_q(h + table[window.query][:, None])
+        q = q.unflatten(-1, (HEADS, -1)).transpose(1, 2)                     # (N, heads, L, d)
+        q = q * q.shape[-1] ** -0.5
+        folded = (q @ w_k).transpose(1, 2)                                   # (N, L, heads, C)
+        past = torch.cat([past[:, :, slot] for slot in window.slots], dim=2).to(h.dtype)
+        current = h[:, :, None]                                              # (N, L, 1, C)
+        scores = folded @ past.transpose(2, 3)                               # (N, L, heads, T - 1)
+        if window.absent is not None:
+            scores = torch.where(window.absent, scores[..., :1], scores)
+        scores = torch.cat([scores, folded @ current.transpose(2, 3)], dim=-1)
+        scores = scores + (q @ key_positions).transpose(1, 2)                # (N, L, heads, T)
+        weights = (scores + window.bias.to(scores.dtype)).softmax(-1)
+
+        on_past = weights[..., :-1]
+        y = weights[..., -1:] * current                                      # (N, L, heads, C)
+        if window.absent is not None:
+            absent = on_past * window.absent
+            y = y + absent.sum(-1, keepdim=True) * past[:, :, :1]
+            on_past = on_past - absent
+        y = y + on_past @ past
+        y = y.transpose(1, 2) @ w_v + weights.transpose(1, 2) @ value_positions
+        return self.to_out[0](y.transpose(1, 2).flatten(2))
+
+
+class GEGLU(nn.Module):
+    """Linear layer gated by a GELU, (..., C) -> (..., 4C)."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.proj = nn.Linear(dim, 8 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, gate = self.proj(x).chunk(2, dim=-1)
+        return x * F.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """(..., C) -> (..., C); the middle entry is where training had dropout."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.net = nn.ModuleList([GEGLU(dim), nn.Identity(), nn.Linear(4 * dim, dim)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net[2](self.net[0](x))
+
+
+# (index of the attention layer, the layer, normalised tokens) -> what it adds to the tokens
+Attend = Callable[[int, TemporalAttention, Tensor], Tensor]
+
+
+class TemporalBlock(nn.Module):
+    """Two attention layers and a feed-forward one, each pre-normed and residual."""
+
+    def __init__(self, dim: int, positions: int):
+        super().__init__()
+        self.attention_blocks = nn.ModuleList(
+            TemporalAttention(dim, positions) for _ in range(ATTENTIONS))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(ATTENTIONS))
+        self.ff = FeedForward(dim)
+        self.ff_norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        for index, attention in enumerate(self.attention_blocks):
+            x = x + attend(index, attention, self.norms[index](x))
+        return x + self.ff(self.ff_norm(x))
+
+
+class TemporalTransformer(nn.Module):
+    """Group norm, projection, temporal block, projection and residual; shape kept."""
+
+    def __init__(self, dim: int, positions: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(32, dim, eps=1e-6)
+        self.proj_in = nn.Linear(dim, dim)
+        self.transformer_blocks = nn.ModuleList([TemporalBlock(dim, positions)])
+        self.proj_out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, attend: Attend, places: int | None = None) -> Tensor:
+        """Map (B, C, h, w) -> the same, `places` of its places at a time (None: all)."""
+        tokens = self.norm(x).flatten(2).transpose(1, 2)                     # (B, h * w, C)
+        tokens = torch.cat([
+            self.proj_out(self.transformer_blocks[0](self.proj_in(part), attend))
+            for part in tokens.split(places or tokens.shape[1], dim=1)], dim=1)
+        return x + tokens.transpose(1, 2).unflatten(2, x.shape[-2:])
+
+
+class TemporalModule(nn.Module):
+    """One of the decoder's temporal layers, under the name that checkpoints give it."""
+
+    def __init__(self, dim: int, positions: int):
+        super().__init__()
+        self.temporal_transformer = TemporalTransformer(dim, positions)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Refine a window of frames, (T, C, h, w) -> (T, C, h, w)."""
+        return self.temporal_transformer(
+            frames, lambda _, attention, h: attention(h), WINDOW_PLACES)
+
+    def step(
+        self, x: Tensor, past: Sequence[Tensor], window: Window,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Refine the current frame of N streams, (N, C, h, w), with what they remember.
+
+        past: for each attention layer (N, h * w, slots, C). Returns the map and, for each layer,
+        what to remember of this frame, (N, h * w, 1, C) in the past's dtype.
+        """
+        remembered = []
+
+        def attend(index: int, attention: TemporalAttention, h: Tensor) -> Tensor:
+            remembered.append(h[:, :, None].to(past[index].dtype))
+            return attention.step(h, past[index], window)
+
+        return self.temporal_transformer(x, attend), remembered
+
+
+class TemporalDPTHead(DPTHead):
+    """DPT decoder with temporal layers on levels 3 and 4 and on the paths of levels 4 and 3."""
+
+    def __init__(self, dim: int, features: int, channels: Sequence[int], positions: int):
+        super().__init__(dim, features, channels)
+        self.motion_modules = nn.ModuleList(
+            TemporalModule(c, positions) for c in (*channels[2:], features, features))
+
+    def module_shapes(self, rows: int, columns: int) -> list[tuple[int, int]]:
+        """Return (places, channels) of each temporal layer for a grid of patches."""
+        coarse = -(-rows // 2) * -(-columns // 2)
+        places = (rows * columns, coarse, rows * columns, 4 * rows * columns)
+        return [(n, module.temporal_transformer.norm.num_channels)
+                for n, module in zip(places, self.motion_modules, strict=True)]
+
+    def levels(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> list[Tensor]:
+        """Turn the tokens of the four taps into the decoder's inputs, frame by frame.
+
+        Levels 1 and 2 have the decoder's width; 3 and 4 first meet the temporal layers.
+        """
+        return [
+            self.reduce(level, self.reassemble(level, x, grid)) if level < 3
+            else self.reassemble(level, x, grid)
+            for level, x in enumerate(tokens, start=1)]
+
+    def refine(
+        self, level3: Tensor, level4: Tensor, size: Sequence[int],
+        temporal: Callable[[int, Tensor], Tensor],
+    ) -> Tensor:
+        """Return the path of level 3, at the grid `size` of level 2.
+
+        temporal: applies the temporal layer of that index to a map.
+        """
+        level3 = self.reduce(3, temporal(0, level3))
+        level4 = self.reduce(4, temporal(1, level4))
+        path = temporal(2, self.fuse(4, None, level4, level3.shape[-2:]))
+        return temporal(3, self.fuse(3, path, level3, size))
+
+    def finish(
+        self, path: Tensor, level1: Tensor, level2: Tensor, height: int, width: int,
+    ) -> Tensor:
+        """Fuse the path of level 3 with the finer levels -> (B, height, width), not negative."""
+        rows, columns = level1.shape[-2:]
+        path = self.fuse(2, path, level2, (rows, columns))
+        return self.predict(
+            self.fuse(1, path, level1, (2 * rows, 2 * columns)), height, width)

@@ -1,0 +1,62 @@
+"""Sizes and values of the network's frame are those of each model's authors."""
+import numpy as np
+import pytest
+import torch
+
+from flashdepth_ros.models import MODELS, FrameTooSmallError, model_spec, prepare_frame
+from flashdepth_ros.models.preprocess import MEAN, STD
+
+
+@pytest.mark.parametrize(('name', 'camera', 'network'), [  # (width, height)
+    ('flashdepth-s', (518, 518), (518, 518)),
+    ('flashdepth-s', (1280, 720), (1288, 728)),
+    ('flashdepth', (1920, 1080), (1932, 1092)),
+    ('flashdepth-l', (2044, 1148), (2044, 1148)),
+    ('flashdepth-s', (3840, 2160), (2044, 1162)),
+    ('vda-s', (1920, 1080), (924, 518)),
+    ('vda-l', (1242, 375), (924, 280)),
+    ('vda-metric-s', (640, 480), (686, 518)),
+    ('ovda-c16', (1242, 375), (924, 280)),
+    ('ovda-c8', (480, 640), (518, 686)),
+    ('depth-anything-v2-s', (1242, 375), (1722, 518)),
+    ('depth-anything-v2-b', (100, 100), (518, 518)),
+])
+def test_network_size(name, camera, network):
+    width, height = camera
+    assert model_spec(name).frame.network_size(height, width) == network[::-1]
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_prepared_frames(name):
+    rgb = np.random.RandomState(0).randint(0, 256, (75, 101, 3)).astype(np.uint8)
+    frame_format = model_spec(name).frame
+    frame = prepare_frame(rgb, frame_format, short_side=70)
+    assert frame.shape == (3, *frame_format.network_size(75, 101, 70))
+    assert frame.dtype == torch.float32 and frame.is_contiguous()
+    # the cubic overshoots between random pixels; FlashDepth alone cuts that off
+    values = frame.permute(1, 2, 0).numpy() * STD + MEAN
+    inside = values.min() > -1e-6 and values.max() < 1 + 1e-6
+    assert inside == name.startswith('flashdepth')
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_a_uniform_frame_keeps_its_value(name):
+    rgb = np.full((518, 518, 3), (10, 128, 250), dtype=np.uint8)
+    frame = prepare_frame(rgb, model_spec(name).frame)
+    expected = ((np.array([10, 128, 250]) / 255 - MEAN) / STD).astype(np.float32)
+    np.testing.assert_allclose(
+        frame.numpy(), np.broadcast_to(expected[:, None, None], (3, 518, 518)), atol=1e-5)
+
+
+@pytest.mark.parametrize(('name', 'least'), [
+    ('flashdepth-s', 70), ('flashdepth', 70), ('flashdepth-l', 28)])
+def test_small_frames(name, least):
+    frame_format = model_spec(name).frame
+    assert prepare_frame(np.zeros((least, least, 3), np.uint8), frame_format).shape[1] == least
+    with pytest.raises(FrameTooSmallError, match='short_side'):
+        prepare_frame(np.zeros((least - 14, 200, 3), np.uint8), frame_format)
+
+
+def test_an_absurdly_wide_frame_is_refused():
+    with pytest.raises(FrameTooSmallError):
+        model_spec('vda-s').frame.network_size(2, 2000)
