@@ -1,0 +1,225 @@
+"""A model's step as one ONNX file of fixed size, which every other library reads.
+
+Inputs are `frames` and the state tensors by their names; outputs are `output` and, for each state
+tensor, `new_<name>`. The file says in its metadata which model, weights and size it is of.
+"""
+from collections.abc import Callable, Sequence
+import contextlib
+from dataclasses import asdict, dataclass
+import io
+import json
+import logging
+import os
+from pathlib import Path
+import tempfile
+import time
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from ..models import ModelSpec, build_model, load_weights, model_spec, randomise
+from ..models.vit import PATCH, Block, VisionTransformer
+from ..models.weights import sha256
+from . import cache
+from .engine import EngineError, missing
+from .precision import lower
+
+FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
+OPSET = 18  # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
+FILE = 'step.onnx'
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GraphKey:
+    """What an exported graph is of.
+
+    weights: the file's sha256, or 'random'. height, width: of the network's frame. precision: of
+    the types in the graph, see precision.py.
+    """
+
+    model: str
+    weights: str
+    height: int
+    width: int
+    streams: int = 1
+    precision: str = 'fp32'
+
+    @classmethod
+    def of(
+        cls, spec: ModelSpec, weights: str, height: int, width: int, streams: int,
+        precision: str = 'fp32',
+    ) -> 'GraphKey':
+        """Make the key for a weights file, or 'random'; CheckpointError where there is no file."""
+        digest = weights
+        if weights != 'random':
+            try:
+                digest = sha256(weights)
+            except OSError:
+                load_model(spec, weights)  # says better what is wrong
+                raise
+        return cls(spec.name, digest, height, width, streams, precision)
+
+    def entries(self) -> dict[str, str]:
+        """Return the key as text, for a file's metadata and the cache."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class StateTensor:
+    """Name, shape and NumPy dtype of one tensor of a state."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def all_of(cls, entries: Sequence[Sequence]) -> tuple['StateTensor', ...]:
+        """Read them from JSON, as `metadata` wrote them."""
+        return tuple(cls(name, tuple(shape), dtype) for name, shape, dtype in entries)
+
+    def zeros(self, device: str = 'cpu') -> Tensor:
+        return torch.zeros(self.shape, dtype=getattr(torch, self.dtype), device=device)
+
+
+def load_model(spec: ModelSpec, weights: str) -> nn.Module:
+    """Build a model with the weights of a file, or random ones; CheckpointError."""
+    model = build_model(spec.name)
+    if weights == 'random':
+        randomise(model)
+    else:
+        load_weights(model, weights)
+    return model
+
+
+class StepGraph(nn.Module):
+    """A model's step with the state as a flat list of tensors, in the order of its names."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]):
+        super().__init__()
+        self.model, self.names = model, list(names)
+
+    def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        output, new = self.model.step(frames, dict(zip(self.names, state, strict=True)))
+        return (output, *(new[name] for name in self.names))
+
+
+def _scale_outputs(linear: nn.Linear, gain: Tensor) -> None:
+    linear.weight.data *= gain[:, None]
+    linear.bias.data *= gain
+
+
+def _scale_queries(block: Block) -> None:
+    attention = block.attn
+    dim = attention.proj.in_features
+    factor = (dim // attention.heads) ** -0.5  # a power of two: 64 channels a head
+    attention.qkv.weight.data[:dim] *= factor
+    attention.qkv.bias.data[:dim] *= factor
+    attention.scale = 1.0
+
+
+def fold(model: nn.Module, height: int, width: int) -> None:
+    """Compute beforehand, in place, what does not depend on the frame.
+
+    The position tables (no engine needs a cubic resize then), the gains after attention and MLP,
+    and the scale of attention, which go into the projections before them. The step stays the same
+    but for rounding; the model fits no other size and no checkpoint any more.
+    """
+    for module in list(model.modules()):
+        if isinstance(module, Block):
+            _scale_outputs(module.attn.proj, module.ls1.gamma)
+            _scale_outputs(module.mlp.fc2, module.ls2.gamma)
+            module.ls1, module.ls2 = nn.Identity(), nn.Identity()
+            _scale_queries(module)
+    for module in list(model.modules()):
+        if isinstance(module, VisionTransformer):
+            rows, columns = height // PATCH, width // PATCH
+            if module is not model.pretrained:
+                rows, columns = (n // PATCH for n in model.teacher_model.frame_size(height, width))
+            module.fixed_table = module.position_embedding(rows, columns).detach()
+            module.position_embedding = lambda rows, columns, module=module: module.fixed_table
+
+
+def _program(model: nn.Module, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
+    frames = torch.zeros(key.streams, 3, key.height, key.width)
+    state = model.initial_state(key.streams, key.height, key.width)
+    tensors = [StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'))
+               for name, x in state.items()]
+    talkers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.ERROR)
+    try:
+        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            program = torch.onnx.export(
+                StepGraph(model, list(state)).eval(), (frames, *state.values()), dynamo=True,
+                opset_version=OPSET, input_names=[FRAMES, *state],
+                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False)
+    finally:
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
+    return program, tensors
+
+
+def write_graph(model: nn.Module, key: GraphKey, path: Path) -> tuple[StateTensor, ...]:
+    """Export a model's step to `path`, checked, with its metadata; the model is spent afterwards.
+
+    Returns the state's tensors. Raises EngineError where a library is missing.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  the exporter of PyTorch needs it
+    except ImportError as error:
+        raise missing('onnx and onnxscript', 'exporting a network', error) from error
+    begin = time.perf_counter()
+    log.info('exporting %s at %dx%d', key.model, key.width, key.height)
+    lower(model, key.precision)
+    fold(model, key.height, key.width)
+    program, tensors = _program(model, key)
+    # renamed when whole: a reader sees all of a file or nothing
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}', suffix='.onnx')
+    os.close(handle)
+    try:
+        program.save(temporary, external_data=False)
+        graph = onnx.load(temporary)
+        onnx.checker.check_model(graph)
+        state = json.dumps([(x.name, x.shape, x.dtype) for x in tensors])
+        onnx.helper.set_model_props(graph, {
+            **key.entries(), 'unit': model_spec(key.model).unit.value, 'state': state,
+            'weights_sha256': key.weights, 'code': cache.code_digest()})
+        onnx.save(graph, temporary)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    log.info('exported %s in %.1f s', key.model, time.perf_counter() - begin)
+    return tuple(tensors)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of an exported file; EngineError for a file that is none."""
+    try:
+        import onnx
+        graph = onnx.load(path, load_external_data=False)
+    except ImportError as error:
+        raise missing('onnx', f'reading {path}', error) from error
+    except Exception as error:  # protobuf's own
+        raise EngineError(f'{path} is damaged or no ONNX file ({error})') from error
+    return {entry.key: entry.value for entry in graph.metadata_props}
+
+
+def cached_graph(key: GraphKey, load: Callable[[], nn.Module]) -> tuple[Path, cache.Entry]:
+    """Return the file of a graph in the cache and its entry, exported first where there is none.
+
+    load: gives the model for that; it is spent afterwards. The entry's facts hold the 'state'.
+    """
+    def make(folder: Path) -> dict:
+        tensors = write_graph(load(), key, folder / FILE)
+        return {'state': [(x.name, x.shape, x.dtype) for x in tensors]}
+
+    entry = cache.get({**key.entries(), 'kind': 'graph', 'code': cache.code_digest(),
+                       'opset': str(OPSET)}, make)
+    return entry.folder / FILE, entry
