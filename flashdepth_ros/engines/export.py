@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ..models import ModelSpec, build_model, load_weights, model_spec, randomise
-from ..models.vit import PATCH, Block, VisionTransformer
+from ..models.dpt import DPTHead
+from ..models.vit import PATCH, Attention, Block, VisionTransformer
 from ..models.weights import sha256
 from . import cache
 from .engine import EngineError, missing
@@ -106,35 +107,70 @@ class StepGraph(nn.Module):
         return (output, *(new[name] for name in self.names))
 
 
-def _scale_outputs(linear: nn.Linear, gain: Tensor) -> None:
+class SplitAttention(Attention):
+    """Attention with projections of their own for queries, keys and values.
+
+    Libraries then fuse the transposes into the attention instead of running them.
+    """
+
+    def __init__(self, fused: Attention):
+        dim = fused.proj.in_features
+        super().__init__(dim, fused.heads)
+        self.parts = nn.ModuleList(nn.Linear(dim, dim) for _ in range(3))
+        parameters = zip(fused.qkv.weight.chunk(3), fused.qkv.bias.chunk(3), strict=True)
+        for part, (weight, bias) in zip(self.parts, parameters, strict=True):
+            part.weight.data, part.bias.data = weight.clone(), bias.clone()
+        # a power of two for the 64 channels of a head, so this is exact
+        self.parts[0].weight.data *= fused.scale
+        self.parts[0].bias.data *= fused.scale
+        self.scale = 1.0
+        self.qkv, self.proj = None, fused.proj
+
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part(x) for part in self.parts)
+
+
+class PatchExpand(nn.Module):
+    """A transposed convolution whose stride is its kernel: a 1x1 convolution and a rearrangement.
+
+    (B, C, h, w) -> (B, C', k h, k w). No library is good at the former.
+    """
+
+    def __init__(self, transposed: nn.ConvTranspose2d):
+        super().__init__()
+        inputs, outputs, self.factor, _ = transposed.weight.shape
+        places = self.factor ** 2
+        self.conv = nn.Conv2d(inputs, outputs * places, 1)
+        self.conv.weight.data = transposed.weight.data.flatten(1).T[..., None, None].contiguous()
+        self.conv.bias.data = transposed.bias.data.repeat_interleave(places)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.pixel_shuffle(self.conv(x), self.factor)
+
+
+def _absorb_gain(linear: nn.Linear, gain: Tensor) -> None:
     linear.weight.data *= gain[:, None]
     linear.bias.data *= gain
 
 
-def _scale_queries(block: Block) -> None:
-    attention = block.attn
-    dim = attention.proj.in_features
-    factor = (dim // attention.heads) ** -0.5  # a power of two: 64 channels a head
-    attention.qkv.weight.data[:dim] *= factor
-    attention.qkv.bias.data[:dim] *= factor
-    attention.scale = 1.0
-
-
 def fold(model: nn.Module, height: int, width: int) -> None:
-    """Compute beforehand, in place, what does not depend on the frame.
+    """Rewrite a model, in place, for a graph of one size; the step stays the same but for rounding.
 
-    The position tables (no engine needs a cubic resize then), the gains after attention and MLP,
-    and the scale of attention, which go into the projections before them. The step stays the same
-    but for rounding; the model fits no other size and no checkpoint any more.
+    The position tables are computed (no engine needs a cubic resize then); the gains after
+    attention and MLP and the scale of attention go into the projections before them; projections
+    and transposed convolutions take a form that libraries run faster. The model fits no other size
+    and no checkpoint any more.
     """
     for module in list(model.modules()):
         if isinstance(module, Block):
-            _scale_outputs(module.attn.proj, module.ls1.gamma)
-            _scale_outputs(module.mlp.fc2, module.ls2.gamma)
+            _absorb_gain(module.attn.proj, module.ls1.gamma)
+            _absorb_gain(module.mlp.fc2, module.ls2.gamma)
             module.ls1, module.ls2 = nn.Identity(), nn.Identity()
-            _scale_queries(module)
-    for module in list(model.modules()):
-        if isinstance(module, VisionTransformer):
+            module.attn = SplitAttention(module.attn)
+        elif isinstance(module, DPTHead):
+            for level in (0, 1):
+                module.resize_layers[level] = PatchExpand(module.resize_layers[level])
+        elif isinstance(module, VisionTransformer):
             rows, columns = height // PATCH, width // PATCH
             if module is not model.pretrained:
                 rows, columns = (n // PATCH for n in model.teacher_model.frame_size(height, width))
@@ -176,8 +212,8 @@ def write_graph(model: nn.Module, key: GraphKey, path: Path) -> tuple[StateTenso
         raise missing('onnx and onnxscript', 'exporting a network', error) from error
     begin = time.perf_counter()
     log.info('exporting %s at %dx%d', key.model, key.width, key.height)
-    lower(model, key.precision)
     fold(model, key.height, key.width)
+    lower(model, key.precision)
     program, tensors = _program(model, key)
     # renamed when whole: a reader sees all of a file or nothing
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}', suffix='.onnx')
