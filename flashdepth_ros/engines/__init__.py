@@ -9,15 +9,16 @@ from .onnx import OnnxEngine
 from .openvino import OpenVinoEngine
 from .precision import PRECISIONS
 from .pytorch import TorchEngine
+from .tensorrt import TensorRtEngine, TensorRtRtxEngine
 
 __all__ = [
     'BACKENDS', 'PRECISIONS', 'Engine', 'EngineError', 'Request', 'State', 'choose', 'open_engine']
 
 BACKENDS: dict[str, type[Engine]] = {engine.backend: engine for engine in (
-    TorchEngine, OnnxEngine, OpenVinoEngine)}
+    TorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine, TensorRtRtxEngine)}
 
-# What 'auto' takes on a CPU: the first that is installed. In the order measured in docs/engines.md,
-# all in fp32, where all agree with PyTorch to 1e-4; on CUDA it takes torch, the one that is proven.
+# What 'auto' takes on a CPU: the first that is installed, in the order measured in docs/engines.md.
+# All in fp32, where all agree with PyTorch to 1e-4. On CUDA it takes torch, which is proven there.
 FASTEST_ON_CPU = ('openvino', 'onnx', 'torch')
 
 
