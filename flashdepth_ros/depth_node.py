@@ -42,7 +42,7 @@ EXPECTED = (CheckpointError, EngineError, ScaleError, parameters.ParameterError)
 
 # the settings that a loaded engine was made from
 ENGINE_SETTINGS = ('model.name', 'model.weights', 'engine.backend', 'engine.device',
-                   'engine.precision')
+                   'engine.precision', 'engine.path', 'engine.fallback')
 
 
 def _transition(step: Callable) -> Callable:
@@ -197,9 +197,12 @@ class DepthNode(LifecycleNodeMixin, Node):
         side = spec.frame.min_side
         engine = open_engine(
             spec, weights, settings['engine.backend'], settings['engine.device'],
-            settings['engine.precision'], height=side, width=side)
+            settings['engine.precision'], height=side, width=side, path=settings['engine.path'],
+            fallback=settings['engine.fallback'])
         engine.warm_up()
         self._engine, self._engine_settings = engine, wanted
+        if engine.fell_back:
+            self.get_logger().error(f'torch runs in place of the chosen engine: {engine.fell_back}')
         self.get_logger().info(
             f'{spec.name} is ready on {engine.device} ({engine.backend}, {engine.precision}) '
             f'after {time.perf_counter() - begin:.1f} s')

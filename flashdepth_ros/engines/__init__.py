@@ -5,6 +5,7 @@ import torch
 
 from ..models import ModelSpec, model_spec
 from .engine import Engine, EngineError, Request, State
+from .fallback import FallbackEngine
 from .onnx import OnnxEngine
 from .openvino import OpenVinoEngine
 from .precision import PRECISIONS
@@ -33,12 +34,13 @@ def choose(device: str) -> str:
 def open_engine(
     spec: ModelSpec | str, weights: str, backend: str = 'auto', device: str = 'auto',
     precision: str = 'auto', *, height: int, width: int, streams: int = 1, path: str = '',
+    fallback: bool = False,
 ) -> Engine:
     """Open an engine for a model at a network size (height, width) and number of streams.
 
     weights: a .pth or .safetensors file, or 'random'. precision: 'auto' or what the backend offers.
-    path: a file that export_engine made, in place of the cache. Raises EngineError,
-    CheckpointError or ValueError, each with the remedy.
+    path: a file that export_engine made, in place of the cache. fallback: run PyTorch where the
+    backend cannot. Raises EngineError, CheckpointError or ValueError, each with the remedy.
     """
     spec = model_spec(spec) if isinstance(spec, str) else spec
     name = choose(device) if backend == 'auto' else backend
@@ -49,6 +51,7 @@ def open_engine(
     if precision not in ('auto', *offered):
         raise EngineError(f"engine.precision is '{precision}'; the {name} backend offers auto and "
                           f'{", ".join(offered)}')
-    return BACKENDS[name](Request(
+    request = Request(
         spec, str(weights), device, offered[0] if precision == 'auto' else precision,
-        height, width, streams, path))
+        height, width, streams, path)
+    return FallbackEngine(BACKENDS[name], request) if fallback else BACKENDS[name](request)

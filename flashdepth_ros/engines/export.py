@@ -221,7 +221,7 @@ def write_graph(model: nn.Module, key: GraphKey, path: Path) -> tuple[StateTenso
     try:
         program.save(temporary, external_data=False)
         graph = onnx.load(temporary)
-        onnx.checker.check_model(graph)
+        onnx.checker.check_model(graph, full_check=True)
         state = json.dumps([(x.name, x.shape, x.dtype) for x in tensors])
         onnx.helper.set_model_props(graph, {
             **key.entries(), 'unit': model_spec(key.model).unit.value, 'state': state,

@@ -27,6 +27,7 @@ class GraphEngine(Engine):
 
     def __init__(self, request: Request):
         self.request = request
+        self._refused: dict[tuple[int, int], EngineError] = {}
         self.spec, self.streams, self.precision = request.spec, request.streams, request.precision
         self.height, self.width = request.height, request.width
         self._prepare()
@@ -142,6 +143,12 @@ class GraphEngine(Engine):
                 f'engine.path {self.request.path} is for frames of {self.width}x{self.height}, and '
                 f"the network's are {width}x{height} now: export it for that size, set "
                 f'input.short_side to fit, or leave engine.path empty')
-        resized = type(self)(replace(self.request, height=height, width=width))
+        if (height, width) in self._refused:  # not built again for every frame
+            raise self._refused[height, width]
+        try:
+            resized = type(self)(replace(self.request, height=height, width=width))
+        except EngineError as error:
+            self._refused[height, width] = error
+            raise
         self.close()
         return resized

@@ -173,6 +173,23 @@ class TensorRtEngine(GraphEngine):
     modules = ('tensorrt',)
     file_name = 'step.plan'
 
+    @classmethod
+    def identity(cls, library: ModuleType, index: int = 0) -> dict[str, str]:
+        """Return what a plan is bound to: library, GPU and driver; EngineError without a GPU."""
+        if not torch.cuda.is_available():
+            raise EngineError(
+                f'the {cls.backend} backend needs an NVIDIA GPU, and PyTorch {torch.__version__} '
+                f'sees none: install the driver and a CUDA build of torch, or set engine.backend '
+                f'to openvino, onnx or torch')
+        if index >= torch.cuda.device_count():
+            raise EngineError(f'engine.device is cuda:{index}, and there are '
+                              f'{torch.cuda.device_count()} CUDA devices, counted from 0')
+        return {
+            'library': f'{cls.backend} {library.__version__}',
+            'gpu': torch.cuda.get_device_name(index),
+            'compute_capability': '.'.join(map(str, torch.cuda.get_device_capability(index))),
+            'driver': str(torch._C._cuda_getDriverVersion())}
+
     def _prepare(self) -> None:
         self._library = import_library(self.modules, self.packages[0], self.backend)
         wanted = 'cuda' if self.request.device == 'auto' else self.request.device
@@ -180,24 +197,13 @@ class TensorRtEngine(GraphEngine):
         if kind != 'cuda' or (index and not index.isdigit()):
             raise EngineError(f"engine.device is '{wanted}'; the {self.backend} backend has auto, "
                               f'cuda and cuda:N')
-        if not torch.cuda.is_available():
-            raise EngineError(
-                f'the {self.backend} backend needs an NVIDIA GPU, and PyTorch {torch.__version__} '
-                f'sees none: install the driver and a CUDA build of torch, or set engine.backend '
-                f'to openvino, onnx or torch')
         index = int(index or 0)
-        if index >= torch.cuda.device_count():
-            raise EngineError(f"engine.device is '{wanted}', and there are "
-                              f'{torch.cuda.device_count()} CUDA devices, counted from 0')
         self._index = index
         self.device = f'cuda:{index}'
+        self._identity()  # refuses where there is no such GPU
 
     def _identity(self) -> dict[str, str]:
-        return {
-            'library': f'{self.backend} {self._library.__version__}',
-            'gpu': torch.cuda.get_device_name(self._index),
-            'compute_capability': '.'.join(map(str, torch.cuda.get_device_capability(self._index))),
-            'driver': str(torch._C._cuda_getDriverVersion())}
+        return self.identity(self._library, self._index)
 
     def _facts(self, file: Path) -> dict[str, str]:
         facts, _ = read_plan(file)
@@ -273,5 +279,5 @@ class TensorRtRtxEngine(TensorRtEngine):
     """The same through TensorRT for RTX, whose libraries come from PyPI."""
 
     backend = 'tensorrt_rtx'
-    packages = ('tensorrt-rtx-cu12', 'onnx', 'onnxscript')
+    packages = ('tensorrt-rtx-cu12-libs tensorrt-rtx-cu12-bindings',)
     modules = ('tensorrt_rtx', 'tensorrt_rtx_bindings')

@@ -30,7 +30,9 @@ use_transport_profile()
 # of the domains that need no ephemeral ports, others than a second run of the tests would take
 _DOMAINS = itertools.cycle(range(1 + os.getpid() % 50, 100))
 SECOND = 1_000_000_000
-PLUMBING = {'model.weights': 'random', 'autostart': False, 'output.max_range': 1000.0}
+# torch: the other engines are built first, which takes longer than these tests wait
+PLUMBING = {'model.weights': 'random', 'engine.backend': 'torch', 'autostart': False,
+            'output.max_range': 1000.0}
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from sensor_msgs.msg import Image
 
 from flashdepth_ros.messages import image_to_rgb, stamp_to_ns
 
-DEPTH = ('depth_node', '-p', 'model.weights:=random', '-p', 'output.max_range:=1000.0')
+DEPTH = ('depth_node', '-p', 'model.weights:=random', '-p', 'engine.backend:=torch',
+         '-p', 'output.max_range:=1000.0')
 
 
 @pytest.fixture
