@@ -81,25 +81,29 @@ def _progress(library: ModuleType):
     return Progress()
 
 
-def build_plan(
-    library: ModuleType, graph: Path, timing_cache: Path | None = None,
-    compute_capability: str | None = None, workspace: int | None = None,
-) -> bytes:
-    """Build the plan of a graph; EngineError names the nodes that TensorRT cannot take.
-
-    compute_capability: such as 'SM89', for a GPU that is not here (TensorRT for RTX alone can).
-    timing_cache: a file that makes later builds faster; workspace: bytes of scratch memory allowed.
-    """
-    logger = _logger(library)
-    builder = library.Builder(logger)
-    if builder is None or not hasattr(builder, 'create_network'):
-        raise EngineError(f'TensorRT {library.__version__} makes no builder: {logger.errors}')
+def parse_graph(library: ModuleType, builder: object, logger: object, graph: Path) -> object:
+    """Return the network of a graph; EngineError names the nodes that TensorRT cannot take."""
     network = builder.create_network(
         1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = library.OnnxParser(network, logger)
     if not parser.parse_from_file(str(graph)):
         reasons = '; '.join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise EngineError(f'TensorRT {library.__version__} cannot read {graph}: {reasons}')
+    return network
+
+
+def build_plan(
+    library: ModuleType, graph: Path, timing_cache: Path | None = None,
+    compute_capability: str | None = None, workspace: int | None = None,
+) -> bytes:
+    """Build the plan of a graph; EngineError.
+
+    compute_capability: such as 'SM89', for a GPU that is not here (TensorRT for RTX alone can).
+    timing_cache: a file that makes later builds faster; workspace: bytes of scratch memory allowed.
+    """
+    logger = _logger(library)
+    builder = library.Builder(logger)
+    network = parse_graph(library, builder, logger, graph)
     config = builder.create_builder_config()
     config.clear_flag(library.BuilderFlag.TF32)  # fp32 means 24 bits
     monitor = _progress(library)
