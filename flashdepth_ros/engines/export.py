@@ -215,18 +215,17 @@ def write_graph(model: nn.Module, key: GraphKey, path: Path) -> tuple[StateTenso
     fold(model, key.height, key.width)
     lower(model, key.precision)
     program, tensors = _program(model, key)
+    program.model.metadata_props.update({
+        **key.entries(), 'unit': model_spec(key.model).unit.value,
+        'state': json.dumps([(x.name, x.shape, x.dtype) for x in tensors]),
+        'weights_sha256': key.weights, 'code': cache.code_digest()})
     # renamed when whole: a reader sees all of a file or nothing
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}', suffix='.onnx')
     os.close(handle)
     try:
         program.save(temporary, external_data=False)
-        graph = onnx.load(temporary)
-        onnx.checker.check_model(graph, full_check=True)
-        state = json.dumps([(x.name, x.shape, x.dtype) for x in tensors])
-        onnx.helper.set_model_props(graph, {
-            **key.entries(), 'unit': model_spec(key.model).unit.value, 'state': state,
-            'weights_sha256': key.weights, 'code': cache.code_digest()})
-        onnx.save(graph, temporary)
+        del program  # a large model takes 1.4 GB of memory for each copy
+        onnx.checker.check_model(temporary, full_check=True)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -32,7 +32,7 @@ def natural_frames(steps: int, streams: int, height: int, width: int) -> Tensor:
     margin = 4 * steps
     shape = (height + margin, width + margin)
     frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None])
-    amplitude = 1 / np.maximum(frequency, 1 / max(shape))
+    amplitude = np.maximum(frequency, 1 / max(shape)) ** -1.3
     frames = np.empty((steps, streams, 3, height, width), dtype=np.float32)
     for stream in range(streams):
         rng = np.random.default_rng(stream)
