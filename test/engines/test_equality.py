@@ -66,8 +66,9 @@ def test_bf16_stays_close(backend):
         raise
     frames, expected, _ = reference('flashdepth-s', 140, 182)
     found = deviations(engine, frames, expected)
-    assert 1e-4 < max(found) < 2e-2, found  # not zero: something is computed in bf16
-    assert sum(found) / len(found) < 1.2e-2, found
+    # not zero: something is computed in bf16. At 518x518 it is 0.8 percent, see docs/engines.md.
+    assert 1e-4 < max(found) < 3e-2, found
+    assert sum(found) / len(found) < 2e-2, found
 
 
 def test_fp16_in_pytorch():
