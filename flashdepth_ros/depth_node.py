@@ -30,8 +30,8 @@ from . import diagnostics, parameters
 from .arrivals import Arrival
 from .camera_topics import CameraTopics, Walk
 from .engines import Engine, EngineError, open_engine
-from .executable import prepare, spin
-from .models import CheckpointError, model_spec
+from .executable import leave, prepare, spin
+from .models import CheckpointError, FrameTooSmallError, model_spec
 from .models.weights import resolve_weights
 from .parameters import Settings
 from .process import release_memory
@@ -43,11 +43,12 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE, ERROR = TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
 
 # what a wrong parameter or file may raise while loading; anything else is a defect and gets a trace
-EXPECTED = (CheckpointError, EngineError, ScaleError, parameters.ParameterError)
+EXPECTED = (CheckpointError, EngineError, FrameTooSmallError, ScaleError,
+            parameters.ParameterError)
 
 # the settings that a loaded engine was made from
 ENGINE_SETTINGS = ('model.name', 'model.weights', 'engine.backend', 'engine.device',
-                   'engine.precision')
+                   'engine.precision', 'engine.path', 'engine.fallback')
 
 
 def _transition(step: Callable) -> Callable:
@@ -214,12 +215,18 @@ class DepthNode(LifecycleNodeMixin, Node):
         if weights == 'random':
             self.get_logger().warning(f'{spec.name}: {diagnostics.UNTRAINED}')
         begin = time.perf_counter()
-        side = spec.frame.min_side
+        height, width = (spec.frame.min_side,) * 2
+        if settings['input.height'] and settings['input.width']:
+            height, width = spec.frame.network_size(
+                settings['input.height'], settings['input.width'], settings['input.short_side'])
         engine = open_engine(
             spec, weights, settings['engine.backend'], settings['engine.device'],
-            settings['engine.precision'], height=side, width=side)
+            settings['engine.precision'], height=height, width=width,
+            path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True)
         engine.warm_up()
         self._engine, self._engine_settings = engine, wanted
+        if engine.fell_back:
+            self.get_logger().error(f'torch runs in place of the chosen engine: {engine.fell_back}')
         self.get_logger().info(
             f'{spec.name} is ready on {engine.device} ({engine.backend}, {engine.precision}) '
             f'after {time.perf_counter() - begin:.1f} s')
@@ -282,6 +289,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         if self._worker is not None:
             self._worker.join(timeout)
         self.destroy_node()
+        self._state_machine.destroy_when_not_in_use()  # else it holds the node, and that DDS
 
     # Frames
 
@@ -377,7 +385,7 @@ def main(args: list[str] | None = None) -> int:
     executor.add_node(node)
     spin(executor)
     node.end(timeout=1.5)
-    rclpy.try_shutdown()
+    leave(executor)
     # A network may be loading or at work for long; nothing of it needs an orderly end.
     sys.stdout.flush()
     sys.stderr.flush()

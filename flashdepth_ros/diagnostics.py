@@ -82,6 +82,8 @@ def model_health(
     level, message = OK, state
     if problem is not None:
         level, message = ERROR, problem
+    elif engine is not None and engine.fell_back:
+        level, message = WARN, f'torch runs in place of the chosen engine: {engine.fell_back}'
     elif engine is not None and settings['model.weights'] == 'random':
         level, message = WARN, UNTRAINED
     elif engine is not None and settings['scale.mode'] == 'nominal':

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import Executor
+from rclpy.utilities import get_default_context
 
 from .process import keep_large_buffers, leave_signals_to_ros, use_transport_profile
 
@@ -13,6 +14,16 @@ def prepare(args: list[str] | None) -> None:
     use_transport_profile()
     leave_signals_to_ros()
     rclpy.init(args=args)
+
+
+def leave(executor: Executor) -> None:
+    """Take leave of DDS, once the nodes are destroyed: its shared memory is freed with the context.
+
+    A process that ends without it leaves a file of hundreds of megabytes in /dev/shm.
+    """
+    executor.shutdown(timeout_sec=0.5)
+    rclpy.try_shutdown()
+    get_default_context().destroy()
 
 
 def spin(executor: Executor, finished: Callable[[], bool] = lambda: False) -> None:

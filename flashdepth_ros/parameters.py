@@ -16,7 +16,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from .engines import BACKENDS
+from .engines import BACKENDS, PRECISIONS
 from .models import MODELS
 from .preview import COLORMAPS
 from .scale import MODES
@@ -104,13 +104,31 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'The weights: auto (the official file, where it lies in the cache), a .pth or .safetensors '
         'file, or random (untrained, to try the plumbing without weights).'),
     Parameter(
-        'engine.backend', 'auto', 'The library that runs the network.',
+        'engine.backend', 'auto',
+        'The library that runs the network. auto: on CUDA torch; on a CPU torch at once, and the '
+        'fastest that is installed as soon as it is prepared.',
         choices=('auto', *BACKENDS)),
     Parameter(
         'engine.device', 'auto',
-        'Where it runs: auto (cuda where there is one), cpu, cuda or cuda:N.'),
+        'Where it runs: auto (cuda where there is one), cpu, cuda or cuda:N; gpu for openvino.'),
     Parameter(
-        'engine.precision', 'auto', 'Its arithmetic; auto is fp32.', choices=('auto', 'fp32')),
+        'engine.precision', 'auto',
+        'Its arithmetic. auto is fp32, with TensorRT fp16. Not every backend offers every one.',
+        choices=('auto', *PRECISIONS)),
+    Parameter(
+        'engine.path', '',
+        'A ready engine file, made by export_engine for one model, size and weights. Empty: '
+        'engines are made when needed and kept in the cache.'),
+    Parameter(
+        'engine.fallback', False,
+        'Run torch where engine.backend cannot be opened, and say so in the diagnostics. false: '
+        'configuring fails then.'),
+    Parameter(
+        'input.width', 0,
+        "The camera image's width where it is known: the engine is then made when configuring, not "
+        'at the first frame. 0 is not known.', low=0, high=16384),
+    Parameter(
+        'input.height', 0, "The camera image's height, likewise.", low=0, high=16384),
     Parameter(
         'input.short_side', 0,
         'Short side of the image that the network sees, in pixels, raised to multiples of 14. '

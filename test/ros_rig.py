@@ -25,7 +25,9 @@ keep_large_buffers()
 use_transport_profile()
 
 SECOND = 1_000_000_000
-PLUMBING = {'model.weights': 'random', 'autostart': False, 'output.max_range': 1000.0}
+# torch: the other engines are built first, which takes longer than these tests wait
+PLUMBING = {'model.weights': 'random', 'engine.backend': 'torch', 'autostart': False,
+            'output.max_range': 1000.0}
 
 
 class Client:
@@ -130,6 +132,7 @@ class Client:
         self.node.destroy_node()
         self._executor.shutdown()
         self.context.try_shutdown()
+        self.context.destroy()  # and with it the shared memory
 
 
 class Rig(Client):

@@ -1,5 +1,6 @@
 """What every engine offers: one step of a model at a fixed size and number of streams."""
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,14 +14,44 @@ class EngineError(RuntimeError):
     """An engine cannot be opened or run; the message says why and what to do."""
 
 
-class Engine(ABC):
-    """Runs `spec`'s step. Frames come in on the CPU; the state stays on the engine's device.
+def missing(packages: str, purpose: str, error: ImportError) -> EngineError:
+    """Return the error for a library that cannot be imported."""
+    return EngineError(
+        f'{purpose} needs {packages}, which cannot be imported here ({error}): '
+        f"python3 -m pip install {packages.replace(' and ', ' ')}, or set engine.backend to torch")
 
-    Attributes: spec, backend, device, precision, streams, height, width (of the network's frame).
+
+@dataclass(frozen=True)
+class Request:
+    """What an engine is asked to be.
+
+    weights: a .pth or .safetensors file, or 'random'. device: 'auto' or as the backend names them.
+    precision: one that the backend offers. height, width: of the network's frame. path: of a ready
+    engine file to use instead of the cache, '' for none.
     """
 
     spec: ModelSpec
+    weights: str
+    device: str
+    precision: str
+    height: int
+    width: int
+    streams: int = 1
+    path: str = ''
+
+
+class Engine(ABC):
+    """Runs `spec`'s step. Frames come in on the CPU; the state stays on the engine's device.
+
+    Made with a Request. Attributes: spec, backend, device, precision, streams, height, width (of
+    the network's frame), fell_back (why this runs in place of the engine that was asked for).
+    """
+
+    fell_back: str | None = None
     backend: str
+    precisions: tuple[str, ...]     # that it offers; 'auto' is the first
+    packages: tuple[str, ...] = ()  # modules that it needs besides the package's own requirements
+    spec: ModelSpec
     device: str
     precision: str
     streams: int

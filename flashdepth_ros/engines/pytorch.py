@@ -1,11 +1,12 @@
-"""The step run by PyTorch itself: the reference for every other engine."""
+"""The step run by PyTorch itself: in float32 the reference for every other engine."""
 import copy
 
 import torch
 from torch import Tensor
 
-from ..models import ModelSpec, build_model, load_weights, randomise
-from .engine import Engine, EngineError, State
+from .engine import Engine, EngineError, Request, State
+from .export import load_model
+from .precision import lower
 
 
 def _device(name: str) -> torch.device:
@@ -25,28 +26,32 @@ def _device(name: str) -> torch.device:
 
 
 class TorchEngine(Engine):
-    """Eager PyTorch in float32, on a CPU or a CUDA device."""
+    """Eager PyTorch, on a CPU or a CUDA device, at any size."""
 
     backend = 'torch'
-    precision = 'fp32'
+    precisions = ('fp32', 'fp16', 'bf16')
 
-    def __init__(
-        self, spec: ModelSpec, weights: str, device: str, height: int, width: int, streams: int,
-    ):
-        target = _device(device)
-        model = build_model(spec.name)
-        if weights == 'random':
-            randomise(model)
-        else:
-            load_weights(model, weights)
+    def __init__(self, request: Request):
+        target = _device(request.device)
+        if request.path:
+            raise EngineError(
+                f"engine.path is '{request.path}', and the torch backend runs no engine files: "
+                f'leave it empty, or set engine.backend to the one that the file is for')
+        model = load_model(request.spec, request.weights)
+        lower(model, request.precision)
         try:
             self._model = model.to(target)
         except torch.OutOfMemoryError as error:
-            raise EngineError(
-                f'{spec.name} does not fit into the memory of {target}: close other programs there,'
-                f' or choose a smaller model.name ({error})') from error
-        self.spec, self.device, self.streams = spec, str(target), streams
-        self.height, self.width = height, width
+            raise self._out_of_memory(request.spec.name, target, error) from error
+        self.spec, self.device, self.streams = request.spec, str(target), request.streams
+        self.precision = request.precision
+        self.height, self.width = request.height, request.width
+
+    @staticmethod
+    def _out_of_memory(name: str, device: object, error: Exception) -> EngineError:
+        return EngineError(
+            f'{name} does not fit into the memory of {device}: close other programs there, set a '
+            f'smaller input.short_side, or choose a smaller model.name ({error})')
 
     @torch.inference_mode()
     def initial_state(self) -> State:
@@ -54,7 +59,10 @@ class TorchEngine(Engine):
 
     @torch.inference_mode()
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        return self._model.step(frames.to(self.device, non_blocking=True), state)
+        try:
+            return self._model.step(frames.to(self.device, non_blocking=True), state)
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory(self.spec.name, self.device, error) from error
 
     def resized(self, height: int, width: int, streams: int | None = None) -> 'TorchEngine':
         other = copy.copy(self)  # the same weights

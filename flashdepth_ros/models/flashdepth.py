@@ -139,16 +139,21 @@ class Teacher(nn.Module):
         self.pretrained = VisionTransformer(dim, depth, heads)
         self.depth_head = DPTHead(dim, *DECODERS['vitl'])
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Normalised frames (N, 3, H, W) -> path 4 (N, 256, h, w), h at most 35 patches.
+    @staticmethod
+    def frame_size(height: int, width: int) -> tuple[int, int]:
+        """Return the size at which the teacher sees a frame.
 
         The reference shrinks by the frame's height, also in portrait: 2044 rows x 1148 columns
         become 490 x 266.
         """
-        height, width = frames.shape[-2:]
-        if height > TEACHER_HEIGHT:
-            width = int(TEACHER_HEIGHT / height * width) // PATCH * PATCH
-            height = TEACHER_HEIGHT
+        if height <= TEACHER_HEIGHT:
+            return height, width
+        return TEACHER_HEIGHT, int(TEACHER_HEIGHT / height * width) // PATCH * PATCH
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalised frames (N, 3, H, W) -> path 4 (N, 256, h, w), h at most 35 patches."""
+        height, width = self.frame_size(*frames.shape[-2:])
+        if frames.shape[-2:] != (height, width):
             frames = upsample(frames, (height, width))
         grid = (height // PATCH, width // PATCH)
         tokens, = self.pretrained(frames, self.taps[-1:])

@@ -71,13 +71,14 @@ class TemporalAttention(nn.Module):
     def step(self, h: Tensor, past: Tensor, window: Window) -> Tensor:
         """The current frame attends the window: h (N, L, C), past (N, L, slots, C) -> (N, L, C)."""
         table = self.pos_encoder.pe[0]                                       # (positions, C)
-        keys = table[window.positions]                                       # (N, T, C)
+        # embedding, because indexing exports as GatherND, which takes no int32 everywhere
+        keys = F.embedding(window.positions, table)                          # (N, T, C)
         key_positions = self.to_k(keys).unflatten(-1, (HEADS, -1)).permute(0, 2, 3, 1)
         value_positions = self.to_v(keys).unflatten(-1, (HEADS, -1)).transpose(1, 2)
         w_k = self.to_k.weight.unflatten(0, (HEADS, -1))                     # (heads, d, C)
         w_v = self.to_v.weight.unflatten(0, (HEADS, -1)).transpose(1, 2)     # (heads, C, d)
 
-        q = self.to_q(h + table[window.query][:, None])
+        q = self.to_q(h + F.embedding(window.query, table)[:, None])
         q = q.unflatten(-1, (HEADS, -1)).transpose(1, 2)                     # (N, heads, L, d)
         q = q * q.shape[-1] ** -0.5
         folded = (q @ w_k).transpose(1, 2)                                   # (N, L, heads, C)

@@ -30,20 +30,31 @@ class PatchEmbed(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, (B, N, dim) -> (B, N, dim)."""
+    """Multi-head self-attention, (B, N, dim) -> (B, N, dim).
+
+    Attributes:
+        scale: of the queries. dtype: of the products with queries, keys and values, None for x's.
+
+    """
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
+        self.scale = (dim // heads) ** -0.5
+        self.dtype: torch.dtype | None = None
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return queries, keys and values, each (B, N, dim)."""
+        return self.qkv(x).chunk(3, dim=-1)
+
     def forward(self, x: Tensor) -> Tensor:
-        b, n, dim = x.shape
-        qkv = self.qkv(x).reshape(b, n, 3, self.heads, dim // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, head_dim)
-        x = F.scaled_dot_product_attention(q, k, v)     # scale head_dim**-0.5
-        return self.proj(x.transpose(1, 2).reshape(b, n, dim))
+        q, k, v = (
+            y.unflatten(-1, (self.heads, -1)).transpose(1, 2).to(self.dtype or y.dtype)
+            for y in self.project(x))                              # (B, heads, N, head_dim)
+        y = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        return self.proj(y.transpose(1, 2).flatten(2).to(x.dtype))
 
 
 class Mlp(nn.Module):

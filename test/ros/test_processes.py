@@ -15,7 +15,8 @@ from sensor_msgs.msg import Image
 
 from flashdepth_ros.messages import image_to_rgb, stamp_to_ns
 
-DEPTH = ('depth_node', '-p', 'model.weights:=random', '-p', 'output.max_range:=1000.0')
+DEPTH = ('depth_node', '-p', 'model.weights:=random', '-p', 'engine.backend:=torch',
+         '-p', 'output.max_range:=1000.0')
 
 
 @pytest.fixture
@@ -31,8 +32,13 @@ def start(domain):
 
     yield run
     for process in running:
-        process.kill()
-        process.communicate()
+        if process.poll() is None:  # a killed process would leave its shared memory behind
+            process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 @contextmanager
@@ -93,8 +99,9 @@ def test_camera_node_explains_a_missing_source(domain, start):
 @pytest.mark.parametrize('end', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
 def test_clean_exit_in_every_state(domain, start, state, end):
-    process = start(*DEPTH, '-p', 'autostart:=false')
     with client_in(domain) as client:
+        before = shared_memory()
+        process = start(*DEPTH, '-p', 'autostart:=false')
         assert client.state() == 'unconfigured'
         for transition in {'unconfigured': (), 'inactive': ('configure',),
                            'active': ('configure', 'activate')}[state]:
@@ -107,6 +114,12 @@ def test_clean_exit_in_every_state(domain, start, state, end):
         assert time.monotonic() - begin < 3
         assert process.returncode == 0
         assert 'Traceback' not in error
+        assert shared_memory() <= before
+
+
+def shared_memory() -> set[str]:
+    """Return the segments in /dev/shm, of which each takes hundreds of megabytes."""
+    return {entry.name for entry in os.scandir('/dev/shm') if entry.stat().st_size > 50e6}
 
 
 def test_exit_while_the_model_loads(domain, start):

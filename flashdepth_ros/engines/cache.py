@@ -1,0 +1,142 @@
+"""Built engines in the user's cache: found again by what they are, or not at all.
+
+An entry is a folder that is made under another name and renamed when it is whole. It holds the key
+it was made for and the sha256 of its files, and what differs in either is built anew.
+"""
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+import fcntl
+import functools
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+import shutil
+import tempfile
+
+from ..models.weights import cache_folder
+from .engine import EngineError
+
+ABOUT = 'entry.json'
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A whole entry: its folder, and the facts that its maker noted."""
+
+    folder: Path
+    facts: dict
+
+
+def engines_folder() -> Path:
+    """Return the folder of all entries; it need not exist."""
+    return cache_folder() / 'engines'
+
+
+@functools.cache
+def code_digest() -> str:
+    """Return a digest of the networks' source: a graph of other code is another graph."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted([*package.glob('models/*.py'), package / 'engines/export.py',
+                        package / 'engines/precision.py']):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """Return a file's sha256."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def place(key: Mapping[str, str]) -> Path:
+    """Return the folder where the entry of a key is, or would be."""
+    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
+    name = '-'.join(str(key[part]) for part in ('model', 'width', 'height', 'kind') if part in key)
+    return engines_folder() / f'{name}-{digest}'
+
+
+def find(key: Mapping[str, str]) -> Entry | None:
+    """Return the entry of a key where it is there, whole, and really of that key."""
+    folder = place(key)
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        if about['key'] != dict(key):
+            problem = 'is of something else'
+        else:
+            damaged = [name for name, (size, digest) in about['files'].items()
+                       if (folder / name).stat().st_size != size
+                       or file_digest(folder / name) != digest]
+            if not damaged:
+                return Entry(folder, about['facts'])
+            problem = f'is damaged ({", ".join(damaged)})'
+    except FileNotFoundError as error:
+        if not folder.exists():
+            return None
+        problem = f'is not whole ({error.filename} is missing)'
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = f'cannot be read ({error!r})'
+    log.warning('%s %s and is built anew', folder, problem)
+    return None
+
+
+@contextmanager
+def _alone(folder: Path):
+    """Hold the lock of an entry; it is free again when its holder ends, however that ends.
+
+    What builders that were killed have left behind is removed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f'.{folder.name}.lock', 'w') as file:
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info('waiting for another process that builds %s', folder.name)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks: then both build, and the last one stays
+            yield
+            return
+        for left in folder.parent.glob(f'.{folder.name}.*/'):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
+    """Return the entry of a key; where there is none, `make` fills a new folder, returning facts.
+
+    Two processes that want the same build it once. Raises what `make` raises, and EngineError where
+    the cache cannot be written.
+    """
+    if (entry := find(key)) is not None:
+        return entry
+    folder = place(key)
+    try:
+        with _alone(folder):
+            if (entry := find(key)) is not None:  # built while this process waited
+                return entry
+            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name}.'))
+            try:
+                facts = make(temporary)
+                files = {path.name: (path.stat().st_size, file_digest(path))
+                         for path in temporary.iterdir()}
+                (temporary / ABOUT).write_text(json.dumps(
+                    {'key': dict(key), 'files': files, 'facts': facts}, indent=1))
+                if folder.exists():
+                    shutil.rmtree(folder)
+                os.rename(temporary, folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise EngineError(
+            f'the engine cannot be kept in {folder.parent} ({error}): make room there, or name '
+            f'another cache with XDG_CACHE_HOME') from error
+    return Entry(folder, facts)

@@ -1,0 +1,260 @@
+"""A model's step as one ONNX file of fixed size, which every other library reads.
+
+Inputs are `frames` and the state tensors by their names; outputs are `output` and, for each state
+tensor, `new_<name>`. The file says in its metadata which model, weights and size it is of.
+"""
+from collections.abc import Callable, Sequence
+import contextlib
+from dataclasses import asdict, dataclass
+import io
+import json
+import logging
+import os
+from pathlib import Path
+import tempfile
+import time
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from ..models import ModelSpec, build_model, load_weights, model_spec, randomise
+from ..models.dpt import DPTHead
+from ..models.vit import PATCH, Attention, Block, VisionTransformer
+from ..models.weights import sha256
+from . import cache
+from .engine import EngineError, missing
+from .precision import lower
+
+FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
+OPSET = 18  # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
+FILE = 'step.onnx'
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GraphKey:
+    """What an exported graph is of.
+
+    weights: the file's sha256, or 'random'. height, width: of the network's frame. precision: of
+    the types in the graph, see precision.py.
+    """
+
+    model: str
+    weights: str
+    height: int
+    width: int
+    streams: int = 1
+    precision: str = 'fp32'
+
+    @classmethod
+    def of(
+        cls, spec: ModelSpec, weights: str, height: int, width: int, streams: int,
+        precision: str = 'fp32',
+    ) -> 'GraphKey':
+        """Make the key for a weights file, or 'random'; CheckpointError where there is no file."""
+        digest = weights
+        if weights != 'random':
+            try:
+                digest = sha256(weights)
+            except OSError:
+                load_model(spec, weights)  # says better what is wrong
+                raise
+        return cls(spec.name, digest, height, width, streams, precision)
+
+    def entries(self) -> dict[str, str]:
+        """Return the key as text, for a file's metadata and the cache."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class StateTensor:
+    """Name, shape and NumPy dtype of one tensor of a state."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def all_of(cls, entries: Sequence[Sequence]) -> tuple['StateTensor', ...]:
+        """Read them from JSON, as `metadata` wrote them."""
+        return tuple(cls(name, tuple(shape), dtype) for name, shape, dtype in entries)
+
+    def zeros(self, device: str = 'cpu') -> Tensor:
+        return torch.zeros(self.shape, dtype=getattr(torch, self.dtype), device=device)
+
+
+def load_model(spec: ModelSpec, weights: str) -> nn.Module:
+    """Build a model with the weights of a file, or random ones; CheckpointError."""
+    model = build_model(spec.name)
+    if weights == 'random':
+        randomise(model)
+    else:
+        load_weights(model, weights)
+    return model
+
+
+class StepGraph(nn.Module):
+    """A model's step with the state as a flat list of tensors, in the order of its names."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]):
+        super().__init__()
+        self.model, self.names = model, list(names)
+
+    def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        output, new = self.model.step(frames, dict(zip(self.names, state, strict=True)))
+        return (output, *(new[name] for name in self.names))
+
+
+class SplitAttention(Attention):
+    """Attention with projections of their own for queries, keys and values.
+
+    Libraries then fuse the transposes into the attention instead of running them.
+    """
+
+    def __init__(self, fused: Attention):
+        dim = fused.proj.in_features
+        super().__init__(dim, fused.heads)
+        self.parts = nn.ModuleList(nn.Linear(dim, dim) for _ in range(3))
+        parameters = zip(fused.qkv.weight.chunk(3), fused.qkv.bias.chunk(3), strict=True)
+        for part, (weight, bias) in zip(self.parts, parameters, strict=True):
+            part.weight.data, part.bias.data = weight.clone(), bias.clone()
+        # a power of two for the 64 channels of a head, so this is exact
+        self.parts[0].weight.data *= fused.scale
+        self.parts[0].bias.data *= fused.scale
+        self.scale = 1.0
+        self.qkv, self.proj = None, fused.proj
+
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part(x) for part in self.parts)
+
+
+class PatchExpand(nn.Module):
+    """A transposed convolution whose stride is its kernel: a 1x1 convolution and a rearrangement.
+
+    (B, C, h, w) -> (B, C', k h, k w). No library is good at the former.
+    """
+
+    def __init__(self, transposed: nn.ConvTranspose2d):
+        super().__init__()
+        inputs, outputs, self.factor, _ = transposed.weight.shape
+        places = self.factor ** 2
+        self.conv = nn.Conv2d(inputs, outputs * places, 1)
+        self.conv.weight.data = transposed.weight.data.flatten(1).T[..., None, None].contiguous()
+        self.conv.bias.data = transposed.bias.data.repeat_interleave(places)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.pixel_shuffle(self.conv(x), self.factor)
+
+
+def _absorb_gain(linear: nn.Linear, gain: Tensor) -> None:
+    linear.weight.data *= gain[:, None]
+    linear.bias.data *= gain
+
+
+def fold(model: nn.Module, height: int, width: int) -> None:
+    """Rewrite a model, in place, for a graph of one size; the step stays the same but for rounding.
+
+    The position tables are computed (no engine needs a cubic resize then); the gains after
+    attention and MLP and the scale of attention go into the projections before them; projections
+    and transposed convolutions take a form that libraries run faster. The model fits no other size
+    and no checkpoint any more.
+    """
+    for module in list(model.modules()):
+        if isinstance(module, Block):
+            _absorb_gain(module.attn.proj, module.ls1.gamma)
+            _absorb_gain(module.mlp.fc2, module.ls2.gamma)
+            module.ls1, module.ls2 = nn.Identity(), nn.Identity()
+            module.attn = SplitAttention(module.attn)
+        elif isinstance(module, DPTHead):
+            for level in (0, 1):
+                module.resize_layers[level] = PatchExpand(module.resize_layers[level])
+        elif isinstance(module, VisionTransformer):
+            rows, columns = height // PATCH, width // PATCH
+            if module is not model.pretrained:
+                rows, columns = (n // PATCH for n in model.teacher_model.frame_size(height, width))
+            module.fixed_table = module.position_embedding(rows, columns).detach()
+            module.position_embedding = lambda rows, columns, module=module: module.fixed_table
+
+
+def _program(model: nn.Module, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
+    frames = torch.zeros(key.streams, 3, key.height, key.width)
+    state = model.initial_state(key.streams, key.height, key.width)
+    tensors = [StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'))
+               for name, x in state.items()]
+    talkers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.ERROR)
+    try:
+        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            program = torch.onnx.export(
+                StepGraph(model, list(state)).eval(), (frames, *state.values()), dynamo=True,
+                opset_version=OPSET, input_names=[FRAMES, *state],
+                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False)
+    finally:
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
+    return program, tensors
+
+
+def write_graph(model: nn.Module, key: GraphKey, path: Path) -> tuple[StateTensor, ...]:
+    """Export a model's step to `path`, checked, with its metadata; the model is spent afterwards.
+
+    Returns the state's tensors. Raises EngineError where a library is missing.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  the exporter of PyTorch needs it
+    except ImportError as error:
+        raise missing('onnx and onnxscript', 'exporting a network', error) from error
+    begin = time.perf_counter()
+    log.info('exporting %s at %dx%d', key.model, key.width, key.height)
+    fold(model, key.height, key.width)
+    lower(model, key.precision)
+    program, tensors = _program(model, key)
+    program.model.metadata_props.update({
+        **key.entries(), 'unit': model_spec(key.model).unit.value,
+        'state': json.dumps([(x.name, x.shape, x.dtype) for x in tensors]),
+        'weights_sha256': key.weights, 'code': cache.code_digest()})
+    # renamed when whole: a reader sees all of a file or nothing
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}', suffix='.onnx')
+    os.close(handle)
+    try:
+        program.save(temporary, external_data=False)
+        del program  # a large model takes 1.4 GB of memory for each copy
+        onnx.checker.check_model(temporary, full_check=True)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    log.info('exported %s in %.1f s', key.model, time.perf_counter() - begin)
+    return tuple(tensors)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of an exported file; EngineError for a file that is none."""
+    try:
+        import onnx
+        graph = onnx.load(path, load_external_data=False)
+    except ImportError as error:
+        raise missing('onnx', f'reading {path}', error) from error
+    except Exception as error:  # protobuf's own
+        raise EngineError(f'{path} is damaged or no ONNX file ({error})') from error
+    return {entry.key: entry.value for entry in graph.metadata_props}
+
+
+def cached_graph(key: GraphKey, load: Callable[[], nn.Module]) -> tuple[Path, cache.Entry]:
+    """Return the file of a graph in the cache and its entry, exported first where there is none.
+
+    load: gives the model for that; it is spent afterwards. The entry's facts hold the 'state'.
+    """
+    def make(folder: Path) -> dict:
+        tensors = write_graph(load(), key, folder / FILE)
+        return {'state': [(x.name, x.shape, x.dtype) for x in tensors]}
+
+    entry = cache.get({**key.entries(), 'kind': 'graph', 'code': cache.code_digest(),
+                       'opset': str(OPSET)}, make)
+    return entry.folder / FILE, entry

@@ -1,0 +1,92 @@
+"""The step run by OpenVINO, on a CPU or an Intel GPU."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cores import physical_cores, processor
+from .engine import EngineError, State, missing
+from .export import FRAMES, NEW, OUTPUT, read_metadata
+from .graph import GraphEngine
+
+
+class OpenVinoEngine(GraphEngine):
+    """An exported graph in OpenVINO; on a CPU, inputs and outputs are torch's own memory.
+
+    What is computed in bfloat16 is written in the graph (precision.py). OpenVINO's own bfloat16
+    mode lowers all layers, and costs three times as much accuracy.
+    """
+
+    backend = 'openvino'
+    precisions = ('fp32', 'bf16', 'fp16')
+    packages = ('openvino', 'onnx', 'onnxscript')
+
+    def _prepare(self) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise missing('openvino', 'engine.backend openvino', error) from error
+        self._library = openvino
+        core = openvino.Core()
+        wanted = 'cpu' if self.request.device == 'auto' else self.request.device
+        self._target = wanted.replace(':', '.').upper()
+        if self._target.partition('.')[0] not in core.available_devices:
+            names = ', '.join(['auto', *(name.lower() for name in core.available_devices)])
+            raise EngineError(f"engine.device is '{wanted}'; OpenVINO {openvino.__version__} sees "
+                              f'only {names} on this machine')
+        offered = core.get_property(self._target, 'OPTIMIZATION_CAPABILITIES')
+        if self.precision != 'fp32' and self.precision.upper() not in offered:
+            raise EngineError(
+                f"engine.precision is '{self.precision}', which this {self._target} does not have "
+                f'(OpenVINO names {", ".join(offered)}): set it to fp32 or auto')
+        self.device = 'cpu'  # of the tensors; an Intel GPU shares or copies them
+        self._core = core
+
+    def _identity(self) -> dict[str, str]:
+        device = processor() if self._target == 'CPU' else self._core.get_property(
+            self._target, 'FULL_DEVICE_NAME')
+        return {'openvino': self._library.__version__, 'device': f'{self._target} {device}'}
+
+    def _facts(self, file: Path) -> dict[str, str]:
+        return read_metadata(file)
+
+    def _load(self, file: Path) -> None:
+        # float32 stays float32: without the hint a CPU with bfloat16 would lower it
+        options = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
+        if self._target == 'CPU':
+            options['INFERENCE_NUM_THREADS'] = physical_cores()
+        try:
+            model = self._core.read_model(file)
+            self._names = [next(iter(port.names)) for port in model.outputs]
+            self._request_object = self._core.compile_model(
+                model, self._target, options).create_infer_request()
+        except Exception as error:
+            raise EngineError(f'OpenVINO {self._library.__version__} cannot load {file} on '
+                              f'{self._target}: {error}') from error
+
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        self._check(frames)
+        output = torch.empty((self.streams, self.height, self.width))
+        new = {name: torch.empty_like(tensor, memory_format=torch.contiguous_format)
+               for name, tensor in state.items()}
+
+        def shared(tensor: Tensor):
+            return self._library.Tensor(np.asarray(tensor.contiguous()), shared_memory=True)
+
+        for name, tensor in {FRAMES: frames, **state}.items():
+            self._request_object.set_tensor(name, shared(tensor))
+        for name, tensor in {OUTPUT: output, **{NEW + n: x for n, x in new.items()}}.items():
+            self._request_object.set_tensor(name, shared(tensor))
+        try:
+            self._request_object.infer()
+        except RuntimeError as error:
+            raise EngineError(
+                f'{self.spec.name} failed in OpenVINO on {self._target} ({error})') from error
+        return output, new
+
+    def memory(self) -> int:
+        return 0
+
+    def _unload(self) -> None:
+        self._request_object = None

@@ -1,0 +1,182 @@
+"""Measure engines against plain PyTorch: the time of a step, and how far their depth departs.
+
+All engines take turns on every frame, so that whatever else the machine does hits all of them; each
+carries its own state through the whole sequence.
+"""
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+import itertools
+import statistics
+import sys
+import time
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..engines import BACKENDS, Engine, EngineError, open_engine
+from ..engines.cores import physical_cores
+from ..engines.trust import deviation, natural_frames
+from ..frames import open_source
+from ..models import MODELS, CheckpointError, build_model, prepare_frame
+from ..models.weights import resolve_weights
+
+REFERENCE = 'torch:fp32'
+
+
+@dataclass
+class Row:
+    """What was measured of one engine; seconds and deviations of each step."""
+
+    engine: Engine
+    opened: float
+    times: list[float] = field(default_factory=list)
+    deviations: list[float] = field(default_factory=list)
+
+
+def sequence(
+    source: str | None, model: str, height: int, width: int, steps: int,
+) -> Iterator[torch.Tensor]:
+    """Yield frames (1, 3, height, width) of a video, scaled to fit, or made ones without one."""
+    if source is None:
+        yield from natural_frames(steps, 1, height, width)
+        return
+    import cv2
+    frame_format = MODELS[model].frame
+    with open_source(source) as frames:
+        for rgb in itertools.islice(iter(frames), steps):
+            rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+            yield prepare_frame(rgb, frame_format, min(height, width))[None]
+
+
+def step_flops(model: str, height: int, width: int) -> int:
+    """Count the floating-point operations of a step, two for each multiplication and addition."""
+    with torch.device('meta'), torch.inference_mode():
+        network = build_model(model)
+        counter = FlopCounterMode(display=False)
+        with counter:
+            network.step(torch.zeros(1, 3, height, width), network.initial_state(1, height, width))
+    return counter.get_total_flops()
+
+
+def matmul_peak(seconds: float = 0.5) -> dict[str, float]:
+    """Measure what large matrix products reach here, in operations a second, by library.
+
+    The best of what PyTorch and NumPy (OpenBLAS) reach in float32, and PyTorch in bfloat16.
+    """
+    size = 1536
+    a = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
+    tensors = {dtype: torch.from_numpy(a).to(dtype) for dtype in (torch.float32, torch.bfloat16)}
+    products: dict[str, tuple[Callable[[], object], ...]] = {
+        'fp32': (lambda: a @ a, lambda: tensors[torch.float32] @ tensors[torch.float32]),
+        'bf16': (lambda: tensors[torch.bfloat16] @ tensors[torch.bfloat16],)}
+    peaks = {}
+    for precision, functions in products.items():
+        best = float('inf')
+        for function in functions:
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                begin = time.perf_counter()
+                function()
+                best = min(best, time.perf_counter() - begin)
+        peaks[precision] = 2 * size ** 3 / best
+    return peaks
+
+
+def compare(
+    model: str, weights: str, engines: Sequence[str], height: int, width: int, steps: int,
+    source: str | None = None,
+) -> dict[str, Row]:
+    """Run engines ('backend:precision') in turns over the same frames, the reference first."""
+    rows = {}
+    for name in dict.fromkeys((REFERENCE, *engines)):
+        backend, _, precision = name.partition(':')
+        begin = time.perf_counter()
+        engine = open_engine(model, weights, backend, precision=precision or 'auto',
+                             height=height, width=width)
+        rows[name] = Row(engine, time.perf_counter() - begin)
+        engine.warm_up()
+    states = {name: row.engine.initial_state() for name, row in rows.items()}
+    for frames in sequence(source, model, height, width, steps):
+        for name, row in rows.items():
+            begin = time.perf_counter()
+            output, states[name] = row.engine.step(frames, states[name])
+            output = output.cpu()  # waits for the device
+            row.times.append(time.perf_counter() - begin)
+            if name == REFERENCE:
+                expected = output
+            row.deviations.append(deviation(output, expected))
+    return rows
+
+
+def table(rows: dict[str, Row], flops: int) -> str:
+    """Return the measurements as a Markdown table."""
+    base = statistics.median(rows[REFERENCE].times)
+    lines = ['| engine | ms (median) | ms (best) | speed-up | GFLOP/s | AbsRel to PyTorch fp32 '
+             '(mean, worst step) | opened in s |', '|' + ' --- |' * 7]
+    for name, row in rows.items():
+        median = statistics.median(row.times)
+        lines.append(
+            f'| {name} | {1e3 * median:.0f} | {1e3 * min(row.times):.0f} | {base / median:.2f} | '
+            f'{flops / median / 1e9:.0f} | {statistics.mean(row.deviations):.1e}, '
+            f'{max(row.deviations):.1e} | {row.opened:.1f} |')
+    return '\n'.join(lines)
+
+
+def all_engines() -> list[str]:
+    """Return every backend and precision, as 'backend:precision'."""
+    return [f'{name}:{precision}' for name, backend in BACKENDS.items()
+            for precision in backend.precisions]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog='compare_engines', description='Measure engines against plain PyTorch.')
+    parser.add_argument('--model', default='flashdepth-s', choices=list(MODELS), metavar='MODEL',
+                        help='default: flashdepth-s')
+    parser.add_argument('--weights', default='auto',
+                        help='auto (the official file), random, or a .pth or .safetensors file')
+    parser.add_argument('--size', default='518x518', metavar='WxH', help="the network's frame")
+    parser.add_argument('--steps', type=int, default=20, help='frames (default: 20)')
+    parser.add_argument('--video', metavar='FILE', help='frames from there (default: made ones)')
+    parser.add_argument('engines', nargs='*', metavar='BACKEND[:PRECISION]',
+                        help=f'of {", ".join(all_engines())} (default: those that open here)')
+    options = parser.parse_args(argv)
+    try:
+        width, height = (int(side) for side in options.size.lower().split('x'))
+        if options.steps < 1 or min(width, height) < 14 or width % 14 or height % 14:
+            raise ValueError
+    except ValueError:
+        parser.error('--size takes two multiples of 14, such as 518x518, and --steps a number')
+    try:
+        weights = str(resolve_weights(MODELS[options.model], options.weights))
+        engines = options.engines
+        if not engines:
+            engines = []
+            for name in all_engines():
+                backend, _, precision = name.partition(':')
+                try:
+                    open_engine(options.model, weights, backend, precision=precision,
+                                height=height, width=width).close()
+                    engines.append(name)
+                except EngineError as error:
+                    print(f'{name} is left out: {error}\n', file=sys.stderr)
+        rows = compare(options.model, weights, engines, height, width, options.steps, options.video)
+    except (CheckpointError, EngineError, ValueError, OSError) as error:
+        print(f'compare_engines: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    flops = step_flops(options.model, height, width)
+    peaks = matmul_peak()
+    print(f'{options.model}, {width}x{height}, {len(rows[REFERENCE].times)} steps, '
+          f'{physical_cores()} cores, {flops / 1e9:.0f} GFLOP a step; matrix products reach '
+          + ', '.join(f'{peak / 1e9:.0f} GFLOP/s in {name}' for name, peak in peaks.items()))
+    print()
+    print(table(rows, flops))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What PyTorch makes of the frames of these tests, and the graphs that they look into."""
+import functools
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from flashdepth_ros.engines import State, open_engine
+from flashdepth_ros.engines.export import GraphKey, cached_graph, load_model
+from flashdepth_ros.engines.trust import natural_frames
+from flashdepth_ros.models import model_spec
+
+STEPS = 10
+
+
+@functools.lru_cache(maxsize=2)
+def reference(
+    model: str, height: int, width: int, steps: int = STEPS, streams: int = 1,
+) -> tuple[Tensor, list[Tensor], State]:
+    """Return frames, PyTorch's outputs and its last state, with random weights."""
+    engine = open_engine(model, 'random', 'torch', height=height, width=width, streams=streams)
+    frames = natural_frames(steps, streams, height, width)
+    state, outputs = engine.initial_state(), []
+    for frame in frames:
+        output, state = engine.step(frame, state)
+        outputs.append(output)
+    return frames, outputs, state
+
+
+def assert_same(actual: Tensor, expected: Tensor, tolerance: float) -> None:
+    """Compare relative to the largest value: the final ReLU leaves many zeros."""
+    torch.testing.assert_close(
+        actual, expected, rtol=0, atol=tolerance * max(float(expected.abs().max()), 1e-6))
+
+
+def graph_of(model: str, height: int, width: int, precision: str = 'fp32') -> tuple[Path, object]:
+    """Return the file of a model's graph with random weights, and the graph itself."""
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxscript')
+    spec = model_spec(model)
+    key = GraphKey.of(spec, 'random', height, width, 1, precision)
+    path, _ = cached_graph(key, lambda: load_model(spec, 'random'))
+    return path, onnx.load(path)

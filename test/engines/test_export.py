@@ -1,0 +1,98 @@
+"""The exported graph: what is in it, and what it says of itself."""
+import pytest
+from reference import assert_same, graph_of, reference
+
+from flashdepth_ros.engines import EngineError, open_engine
+from flashdepth_ros.engines.export import GraphKey, read_metadata
+from flashdepth_ros.models import MODELS
+from flashdepth_ros.tools import export_engine
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxscript')
+
+
+@pytest.mark.parametrize(('model', 'height', 'width', 'states'), [
+    ('flashdepth-s', 140, 182, 1), ('vda-s', 84, 112, 9), ('ovda-c16', 84, 112, 9)])
+def test_stock_operators_and_fixed_shapes(model, height, width, states):
+    _, graph = graph_of(model, height, width)
+    assert [(entry.domain, entry.version) for entry in graph.opset_import] == [('', 18)]
+    assert not graph.functions
+    operators = {node.op_type for node in graph.graph.node}
+    assert not operators & {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample'}, operators
+    for node in graph.graph.node:
+        if node.op_type == 'Resize':
+            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            assert attributes['mode'] == b'linear'  # the cubic one is folded
+            assert attributes['coordinate_transformation_mode'] == b'align_corners'
+    names = [port.name for port in graph.graph.input]
+    assert names[0] == 'frames' and len(names) == 1 + states
+    assert [port.name for port in graph.graph.output] == [
+        'output', *('new_' + name for name in names[1:])]
+    for port in (*graph.graph.input, *graph.graph.output):
+        assert all(side.dim_value > 0 for side in port.type.tensor_type.shape.dim)
+
+
+def test_metadata():
+    path, _ = graph_of('flashdepth-s', 140, 182)
+    facts = read_metadata(path)
+    assert {name: facts[name] for name in ('model', 'height', 'width', 'streams', 'unit',
+                                           'precision', 'weights_sha256')} == {
+        'model': 'flashdepth-s', 'height': '140', 'width': '182', 'streams': '1', 'unit': '100/m',
+        'precision': 'fp32', 'weights_sha256': 'random'}
+    assert facts['state'] == '[["ssm", [1, 4, 8, 32, 256], "float32"]]'
+
+
+def test_half_precision_is_written_in_the_graph():
+    _, graph = graph_of('flashdepth-s', 140, 182, 'bf16')
+    half = onnx.TensorProto.BFLOAT16
+    lowered = [x.name for x in graph.graph.initializer if x.data_type == half and len(x.dims) == 2]
+    assert len(lowered) == 24  # two layers in each of twelve MLPs
+    for port in (*graph.graph.input, *graph.graph.output):
+        assert port.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def test_export_engine_makes_what_engine_path_takes(tmp_path, capsys):
+    pytest.importorskip('onnxruntime')
+    path = tmp_path / 'two.onnx'
+    assert export_engine.main(['flashdepth-s', str(path), '--size', '84x70', '--weights', 'random',
+                               '--streams', '2']) == 0
+    assert 'streams 2' in capsys.readouterr().out
+    engine = open_engine('flashdepth-s', 'random', 'onnx', height=98, width=98, streams=2,
+                         path=str(path))
+    assert (engine.height, engine.width, engine.streams) == (70, 84, 2)
+    frames, expected, _ = reference('flashdepth-s', 70, 84, 3, 2)
+    state = engine.initial_state()
+    for frame, wanted in zip(frames, expected, strict=True):
+        output, state = engine.step(frame, state)
+        assert_same(output, wanted, 1e-3)
+    with pytest.raises(EngineError, match=r'84x70.*98x98'):
+        engine.resized(98, 98)
+    for options, words in (
+            ({'streams': 1}, '2 streams.*--streams 1'), ({'model': 'vda-s'}, 'model flashdepth-s')):
+        model = options.pop('model', 'flashdepth-s')
+        with pytest.raises(EngineError, match=words):
+            open_engine(model, 'random', 'onnx', height=70, width=84, path=str(path),
+                        **{'streams': 2, **options})
+
+
+@pytest.mark.parametrize('arguments', [
+    ['flashdepth-s', 'x.onnx', '--size', '84x71'], ['flashdepth-s', 'x.trt', '--size', '84x70'],
+    ['flashdepth-s', 'x.onnx', '--size', '56x56'], ['nonet', 'x.onnx', '--size', '84x70']])
+def test_wrong_arguments(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        export_engine.main(arguments)
+    assert exit_.value.code == 2
+
+
+def test_no_weights_no_file(tmp_path, capsys):
+    path = tmp_path / 'a.onnx'
+    assert export_engine.main(['flashdepth-s', str(path), '--size', '84x70', '--weights',
+                               str(tmp_path / 'none.pth')]) == 1
+    assert 'none.pth' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_models_have_a_key():
+    keys = {tuple(GraphKey.of(spec, 'random', 70, 70, 1).entries().items())
+            for spec in MODELS.values()}
+    assert len(keys) == len(MODELS)

@@ -1,0 +1,150 @@
+"""Engines that compute something else are refused, and what is refused says why."""
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+from reference import graph_of
+import torch
+
+from flashdepth_ros.engines import EngineError, graph, open_engine, trust
+
+SIZE = {'height': 70, 'width': 84}
+ROOT = Path(__file__).parents[2]
+
+
+def test_made_frames_are_deterministic_and_like_photographs():
+    frames = trust.natural_frames(3, 2, 70, 84)
+    assert frames.shape == (3, 2, 3, 70, 84) and frames.dtype == torch.float32
+    assert torch.equal(frames, trust.natural_frames(3, 2, 70, 84))
+    assert frames.isfinite().all() and frames.min() > -2.2 and frames.max() < 2.7
+    neighbours = (frames[..., 1:] - frames[..., :-1]).std()
+    assert neighbours < 0.6 * frames.std()                    # smooth
+    assert (frames[0] - frames[1]).abs().mean() > 0.05        # moving
+    assert torch.equal(frames[1, :, :, :-2, :-4], frames[0, :, :, 2:, 4:])
+
+
+def test_deviation():
+    expected = torch.tensor([[0., 0.01, 1., 2.]])
+    assert trust.deviation(expected, expected) == 0
+    assert trust.deviation(torch.tensor([[9., 9., 1.1, 2.]]), expected) == pytest.approx(0.05)
+    assert trust.deviation(torch.tensor([[0., 0., float('nan'), 2.]]), expected) == float('inf')
+    assert trust.deviation(expected[:, 1:], expected) == float('inf')
+    assert trust.deviation(torch.zeros(1, 4), torch.zeros(1, 4)) == 0
+
+
+@pytest.fixture(scope='module')
+def wrong_engine(tmp_path_factory) -> Path:
+    """A graph with other weights than its metadata say."""
+    _, wrong = graph_of('flashdepth-s', 70, 84)
+    onnx = pytest.importorskip('onnx')
+    tensor = next(x for x in wrong.graph.initializer if x.name.endswith('output_conv1.weight'))
+    values = onnx.numpy_helper.to_array(tensor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), tensor.name))
+    path = tmp_path_factory.mktemp('wrong') / 'step.onnx'
+    onnx.save(wrong, path)
+    return path
+
+
+@pytest.mark.parametrize('backend', ['onnx', 'openvino'])
+def test_an_engine_with_other_weights_is_refused_with_numbers(backend, wrong_engine):
+    pytest.importorskip({'onnx': 'onnxruntime'}.get(backend, backend))
+    for _ in range(2):  # the refusal is no verdict that a second try would trust
+        with pytest.raises(EngineError, match=r'departs from PyTorch by \d.*0\.001 is allowed'):
+            open_engine('flashdepth-s', 'random', backend, path=str(wrong_engine), **SIZE)
+    engine = open_engine('flashdepth-s', 'random', backend, path=str(wrong_engine), fallback=True,
+                         **SIZE)
+    assert engine.backend == 'torch' and 'departs from PyTorch' in engine.fell_back
+
+
+def test_the_verdict_is_remembered(monkeypatch, engine_cache):
+    pytest.importorskip('onnxruntime')
+    open_engine('flashdepth-s', 'random', 'onnx', **SIZE).close()
+
+    def never(*_):
+        raise AssertionError('the network was run again')
+
+    monkeypatch.setattr(graph, 'load_model', never)
+    engine = open_engine('flashdepth-s', 'random', 'onnx', **SIZE)
+    engine.warm_up()
+
+
+@pytest.mark.parametrize('content', [b'', b'no model at all', None])
+def test_files_that_are_no_engine(tmp_path, content):
+    pytest.importorskip('onnxruntime')
+    path = tmp_path / 'a.onnx'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EngineError, match=r'a\.onnx'):
+        open_engine('flashdepth-s', 'random', 'onnx', path=str(path), **SIZE)
+
+
+@pytest.mark.parametrize(('backend', 'module', 'words'), [
+    ('onnx', 'onnxruntime', 'pip install onnxruntime'),
+    ('openvino', 'openvino', 'pip install openvino'),
+    ('tensorrt', 'tensorrt', 'pip install tensorrt'),
+    ('tensorrt_rtx', 'tensorrt_rtx,tensorrt_rtx_bindings', 'tensorrt-rtx-cu12-libs'),
+    ('onnx', 'onnxscript', 'pip install onnx onnxscript'),
+])
+def test_missing_libraries_are_named(backend, module, words, tmp_path):
+    if module == 'onnxscript':
+        pytest.importorskip('onnxruntime')
+    code = (f'import sys\nfor name in {module.split(",")!r}: sys.modules[name] = None\n'
+            'from flashdepth_ros.engines import EngineError, open_engine\n'
+            'try:\n'
+            f'    open_engine("flashdepth-s", "random", {backend!r}, height=70, width=70)\n'
+            'except EngineError as error:\n    print(error)\n')
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env={'PATH': '', 'XDG_CACHE_HOME': str(tmp_path), 'PYTHONPATH': str(ROOT)})
+    assert words in done.stdout, (done.stdout, done.stderr)
+    assert 'engine.backend to torch' in done.stdout
+
+
+def test_auto_takes_what_is_installed(monkeypatch):
+    import importlib.util
+
+    from flashdepth_ros import engines
+    absent = {'openvino'}
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: name not in absent or None)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert engines.choose('auto') == 'onnx'
+    absent.add('onnxscript')
+    assert engines.choose('auto') == engines.choose('cpu') == 'torch'
+    absent.clear()
+    assert engines.choose('cpu') == 'openvino'
+    assert engines.choose('cuda:0') == 'torch'
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    ({'backend': 'abacus'}, 'one of: torch, onnx, openvino, tensorrt'),
+    ({'backend': 'torch', 'precision': 'int8'}, 'offers auto and fp32, fp16, bf16'),
+    ({'backend': 'onnx', 'device': 'cuda'}, 'engine.device'),
+    ({'backend': 'onnx', 'device': 'tpu'}, 'engine.device'),
+    ({'backend': 'onnx', 'precision': 'fp16'}, 'engine.precision'),
+    ({'backend': 'openvino', 'device': 'npu'}, 'engine.device'),
+    ({'backend': 'openvino', 'path': '/no/such.onnx'}, '/no/such.onnx'),
+    ({'backend': 'torch', 'path': '/no/such.onnx'}, 'engine.path'),
+])
+def test_what_cannot_be_is_refused(options, words):
+    if options['backend'] in ('onnx', 'openvino'):
+        pytest.importorskip({'onnx': 'onnxruntime'}.get(options['backend'], 'openvino'))
+    if torch.cuda.is_available() and 'cuda' in options.values():
+        pytest.skip('there is a CUDA device')
+    with pytest.raises(EngineError, match=words):
+        open_engine('flashdepth-s', 'random', **options, **SIZE)
+
+
+def test_fallback_where_the_size_cannot_be_built(monkeypatch):
+    pytest.importorskip('onnxruntime')
+    engine = open_engine('flashdepth-s', 'random', 'onnx', fallback=True, **SIZE)
+    assert engine.backend == 'onnx' and engine.fell_back is None
+
+    def fail(*_):
+        raise EngineError('cannot')
+
+    monkeypatch.setattr(graph, 'cached_graph', fail)
+    monkeypatch.setattr(graph.trust, 'specimen', lambda *_: (None, None))
+    engine = engine.resized(98, 98)
+    assert (engine.backend, engine.height, engine.fell_back) == ('torch', 98, 'cannot')
+    engine.warm_up()
