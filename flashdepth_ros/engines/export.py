@@ -108,9 +108,9 @@ class StepGraph(nn.Module):
 
 
 class SplitAttention(Attention):
-    """Attention with projections of their own for queries, keys and values.
+    """Attention with projections of their own for queries, keys and values, in plain products.
 
-    Libraries then fuse the transposes into the attention instead of running them.
+    In this form libraries recognise it, and fuse the transposes into it instead of running them.
     """
 
     def __init__(self, fused: Attention):
@@ -123,11 +123,13 @@ class SplitAttention(Attention):
         # a power of two for the 64 channels of a head, so this is exact
         self.parts[0].weight.data *= fused.scale
         self.parts[0].bias.data *= fused.scale
-        self.scale = 1.0
         self.qkv, self.proj = None, fused.proj
 
     def project(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(part(x) for part in self.parts)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return (q @ k.transpose(-1, -2)).softmax(-1) @ v
 
 
 class PatchExpand(nn.Module):

@@ -49,11 +49,15 @@ class Attention(nn.Module):
         """Return queries, keys and values, each (B, N, dim)."""
         return self.qkv(x).chunk(3, dim=-1)
 
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Let queries attend: each (B, heads, N, head_dim) -> the same."""
+        return F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (
             y.unflatten(-1, (self.heads, -1)).transpose(1, 2).to(self.dtype or y.dtype)
             for y in self.project(x))                              # (B, heads, N, head_dim)
-        y = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        y = self.attend(q, k, v)
         return self.proj(y.transpose(1, 2).flatten(2).to(x.dtype))
 
 
