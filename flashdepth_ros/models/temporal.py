@@ -82,9 +82,13 @@ class TemporalAttention(nn.Module):
         q = q.unflatten(-1, (HEADS, -1)).transpose(1, 2)                     # (N, heads, L, d)
         q = q * q.shape[-1] ** -0.5
         folded = (q @ w_k).transpose(1, 2)                                   # (N, L, heads, C)
-        past = torch.cat([past[:, :, slot] for slot in window.slots], dim=2).to(h.dtype)
+        past = past.to(h.dtype)
         current = h[:, :, None]                                              # (N, L, 1, C)
-        scores = folded @ past.transpose(2, 3)                               # (N, L, heads, T - 1)
+        # all slots, then the attended ones: taking those out of the past would copy most of it
+        scores = folded @ past.transpose(2, 3)                               # (N, L, heads, slots)
+        slots = torch.arange(past.shape[2], device=h.device)
+        slots = torch.cat([slots[slot] for slot in window.slots])            # (T - 1,)
+        scores = torch.cat([scores[..., slot] for slot in window.slots], dim=-1)
         if window.absent is not None:
             scores = torch.where(window.absent, scores[..., :1], scores)
         scores = torch.cat([scores, folded @ current.transpose(2, 3)], dim=-1)
@@ -97,7 +101,8 @@ class TemporalAttention(nn.Module):
             absent = on_past * window.absent
             y = y + absent.sum(-1, keepdim=True) * past[:, :, :1]
             on_past = on_past - absent
-        y = y + on_past @ past
+        spread = (slots[:, None] == torch.arange(past.shape[2], device=h.device)).to(h.dtype)
+        y = y + (on_past @ spread) @ past                                    # 0 where not attended
         y = y.transpose(1, 2) @ w_v + weights.transpose(1, 2) @ value_positions
         return self.to_out[0](y.transpose(1, 2).flatten(2))
 
