@@ -24,7 +24,9 @@ class _StandIn(Engine):
         self._request = request
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.__dict__['_engine'], name)
+        if '_engine' not in self.__dict__:  # while copying
+            raise AttributeError(name)
+        return getattr(self._engine, name)
 
     def _torch(self) -> TorchEngine:
         device = self._request.device if self._request.device.startswith('cuda') else 'auto'

@@ -6,9 +6,12 @@ import torch
 from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
 from flashdepth_ros.engines.trust import deviations
 
-CASES = [('flashdepth-s', 70, 84), ('flashdepth-s', 140, 182), ('vda-s', 84, 112),
-         ('ovda-c16', 84, 112), ('flashdepth', 84, 112)]
 ON_CPU = ('onnx', 'openvino')
+CASES = [
+    *((backend, *case) for backend in ON_CPU for case in (
+        ('flashdepth-s', 70, 84), ('flashdepth-s', 140, 182), ('vda-s', 84, 112),
+        ('ovda-c16', 84, 112))),
+    ('openvino', 'flashdepth', 84, 112)]  # one backend: its graph alone takes half a minute
 
 
 def opened(model: str, backend: str, height: int, width: int, **options):
@@ -17,8 +20,7 @@ def opened(model: str, backend: str, height: int, width: int, **options):
     return open_engine(model, 'random', backend, height=height, width=width, **options)
 
 
-@pytest.mark.parametrize('backend', ON_CPU)
-@pytest.mark.parametrize(('model', 'height', 'width'), CASES)
+@pytest.mark.parametrize(('backend', 'model', 'height', 'width'), CASES)
 def test_fp32_equals_pytorch_over_a_stream(backend, model, height, width):
     frames, expected, last = reference(model, height, width)
     engine = opened(model, backend, height, width)
@@ -80,7 +82,7 @@ def test_fp16_in_pytorch():
 
 @pytest.mark.parametrize('backend', ON_CPU)
 def test_no_drift_over_many_steps(backend):
-    steps = 300
+    steps = 80
     reference_engine = open_engine('flashdepth-s', 'random', 'torch', height=70, width=84)
     engine = opened('flashdepth-s', backend, 70, 84)
     frames = reference('flashdepth-s', 70, 84)[0]
@@ -89,6 +91,6 @@ def test_no_drift_over_many_steps(backend):
         frame = frames[step % STEPS] * (0.5 + step / steps)
         output, state = engine.step(frame, state)
         expected, other = reference_engine.step(frame, other)
-        if step % 30 == 29:
+        if step % 20 == 19:
             assert_same(output, expected, 1e-3)
     assert_same(state['ssm'], other['ssm'], 1e-3)
