@@ -30,7 +30,7 @@ from . import diagnostics, parameters
 from .arrivals import Arrival
 from .camera_topics import CameraTopics, Walk
 from .engines import Engine, EngineError, open_engine
-from .executable import leave, prepare, spin
+from .executable import leave, log_through, prepare, spin
 from .models import CheckpointError, FrameTooSmallError, model_spec
 from .models.weights import resolve_weights
 from .parameters import Settings
@@ -381,6 +381,7 @@ class DepthNode(LifecycleNodeMixin, Node):
 def main(args: list[str] | None = None) -> int:
     prepare(args)
     node = DepthNode()
+    log_through(node)
     executor = MultiThreadedExecutor(num_threads=4)
     executor.add_node(node)
     spin(executor)

@@ -1,8 +1,11 @@
 """What every node of this package does as a process: prepare, spin, and leave without a trace."""
 from collections.abc import Callable
+import logging
 
 import rclpy
 from rclpy.executors import Executor
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.node import Node
 from rclpy.utilities import get_default_context
 
 from .process import keep_large_buffers, leave_signals_to_ros, use_transport_profile
@@ -14,6 +17,30 @@ def prepare(args: list[str] | None) -> None:
     use_transport_profile()
     leave_signals_to_ros()
     rclpy.init(args=args)
+
+
+class RosLog(logging.Handler):
+    """Passes what the ROS-free modules log on to a node's logger."""
+
+    def __init__(self, logger: RcutilsLogger):
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # one call for each severity: rclpy ties a place in the code to one
+        if record.levelno >= logging.ERROR:
+            self._logger.error(record.getMessage())
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(record.getMessage())
+        else:
+            self._logger.info(record.getMessage())
+
+
+def log_through(node: Node) -> None:
+    """Let what this package logs appear in the node's log."""
+    package = logging.getLogger(__package__)
+    package.setLevel(logging.INFO)
+    package.addHandler(RosLog(node.get_logger()))
 
 
 def leave(executor: Executor) -> None:
