@@ -51,6 +51,9 @@ ENGINE_SETTINGS = ('model.name', 'model.weights', 'engine.backend', 'engine.devi
                    'engine.precision', 'engine.path', 'engine.fallback')
 
 
+MOMENT = 0.01  # seconds that a camera's frame may wait for those of the other cameras
+
+
 def _transition(step: Callable) -> Callable:
     """Make a transition callback log what it raises: rclpy drops exceptions silently."""
     @functools.wraps(step)
@@ -101,6 +104,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._worker: threading.Thread | None = None
         self._working = False
         self._active_since = 0.0
+        self._moment = MOMENT
 
         self._wrong_parameters = parameters.declare(self)
         for problem in self._wrong_parameters.values():
@@ -296,10 +300,15 @@ class DepthNode(LifecycleNodeMixin, Node):
     def _work(self) -> None:
         """Turn waiting frames into depth until deactivation; runs on the worker thread."""
         cameras = self._cameras
+
+        def waits(how_many: Callable) -> bool:
+            return not self._working or how_many(camera.arrivals.waits() for camera in cameras)
+
         while True:
             with self._ready:
-                self._ready.wait_for(lambda: not self._working or any(
-                    camera.arrivals.waits() for camera in cameras))
+                self._ready.wait_for(lambda: waits(any))
+                # frames taken together arrive moments apart; a silent camera costs but the moment
+                self._ready.wait_for(lambda: waits(all), self._moment if len(cameras) > 1 else 0)
                 if not self._working:
                     return
             taken = [(camera, camera.arrivals.take()) for camera in cameras]
@@ -318,9 +327,11 @@ class DepthNode(LifecycleNodeMixin, Node):
                 walks.setdefault(tuple(walk.frame.shape), []).append((camera, walk))
         for together in walks.values():
             with self._forgiving([camera for camera, _ in together]):
+                begin = time.perf_counter()
                 outputs = step_together(
                     [camera.stream for camera, _ in together],
                     [walk.frame for _, walk in together])
+                self._moment = min(MOMENT, 0.1 * (time.perf_counter() - begin))
                 for (camera, walk), output in zip(together, outputs, strict=True):
                     with self._forgiving([camera]):
                         camera.finish(walk, output, settings)
