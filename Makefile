@@ -20,7 +20,9 @@ VIDEO ?=
 MODEL ?= flashdepth-s
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
-PYTEST_OPTIONS ?=
+# fast ones first
+TESTS ?= test/test_*.py test/models test/ros test/launch test/engines
+PYTEST_OPTIONS ?= -ra
 
 ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 
@@ -49,7 +51,7 @@ demo: build
 	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(DEMO_OPTIONS)
 
 test: build
-	$(ENVIRONMENT) && python -m pytest test $(PYTEST_OPTIONS)
+	$(ENVIRONMENT) && python -m pytest $(TESTS) $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .

@@ -1,6 +1,7 @@
 """What every node of this package does as a process: prepare, spin, and leave without a trace."""
 from collections.abc import Callable
 import logging
+import threading
 
 import rclpy
 from rclpy.executors import Executor
@@ -43,14 +44,20 @@ def log_through(node: Node) -> None:
     package.addHandler(RosLog(node.get_logger()))
 
 
-def leave(executor: Executor) -> None:
+def leave(executor: Executor, timeout: float = 1.0) -> None:
     """Take leave of DDS, once the nodes are destroyed: its shared memory is freed with the context.
 
-    A process that ends without it leaves a file of hundreds of megabytes in /dev/shm.
+    A process that ends without it leaves a file of hundreds of megabytes in /dev/shm. A callback
+    that runs for longer than the timeout in seconds (a model that loads) is not waited for.
     """
-    executor.shutdown(timeout_sec=0.5)
-    rclpy.try_shutdown()
-    get_default_context().destroy()
+    def take_leave() -> None:
+        executor.shutdown()
+        rclpy.try_shutdown()
+        get_default_context().destroy()
+
+    thread = threading.Thread(target=take_leave, daemon=True)
+    thread.start()
+    thread.join(timeout)
 
 
 def spin(executor: Executor, finished: Callable[[], bool] = lambda: False) -> None:

@@ -41,7 +41,7 @@ class Client:
         self._executor.add_node(self.node)
         self.image = self.node.create_publisher(Image, 'image', 1)
         self.info = self.node.create_publisher(CameraInfo, 'camera_info', 1)
-        self.received = {}
+        self.received, self._clients = {}, {}
         for kind, topic in ((Image, 'depth/image'), (CameraInfo, 'depth/camera_info'),
                             (PointCloud2, 'points'), (DepthStatus, 'depth_node/status')):
             self.collect(kind, topic)
@@ -66,14 +66,16 @@ class Client:
 
     def call(self, kind: type, service: str, request, seconds: float = 60.0):
         """Call a service and return its response."""
-        client = self.node.create_client(kind, service)
-        try:
+        client = self._clients.get(service)
+        if client is None:
+            client = self._clients[service] = self.node.create_client(kind, service)
             assert self.spin_until(client.service_is_ready), f'{service} is not there'
-            future = client.call_async(request)
-            assert self.spin_until(future.done, seconds), f'{service} did not answer'
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+            # ready means that requests arrive; the way back may be found a moment later, and an
+            # answer that comes before is lost
+            self.spin_until(lambda: False, 0.5)
+        future = client.call_async(request)
+        assert self.spin_until(future.done, seconds), f'{service} did not answer'
+        return future.result()
 
     def change_state(self, transition: str) -> bool:
         """Ask for a lifecycle transition by name; True if it succeeded."""

@@ -18,7 +18,7 @@ from flashdepth_ros.models import build_model, prepare_frame, randomise
 from flashdepth_ros.models.dpt import upsample
 from flashdepth_ros.tools import evaluate, process_video
 
-MODEL = ('--model', 'flashdepth-s', '--weights', 'random', '--device', 'cpu')
+MODEL = ('--model', 'flashdepth-s', '--weights', 'random', '--device', 'cpu', '--backend', 'torch')
 FRAMES, SIZE = 9, (75, 90)  # becomes 84x98 for the network
 
 

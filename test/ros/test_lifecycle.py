@@ -112,6 +112,7 @@ def test_autostart(rig):
 def test_services_answer_while_a_large_model_loads_and_cleanup_frees_its_memory(rig):
     node = rig(**{'model.name': 'flashdepth-l'})  # 1.36 GB of weights
     before = resident_memory()
+    assert node.state() == 'unconfigured' and not node.reset().success
     client = node.node.create_client(ChangeState, 'depth_node/change_state')
     assert node.spin_until(client.service_is_ready)
     configured = client.call_async(ChangeState.Request(

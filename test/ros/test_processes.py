@@ -68,7 +68,7 @@ def test_camera_to_depth_between_processes_in_full_hd(domain, start, clip):
     start('camera_node', '-p', f'source:={clip}', '-p', 'hfov:=90.0')
     with client_in(domain) as client:
         images = client.collect(Image, 'image')
-        assert client.spin_until(lambda: len(client.received['points']) >= 8, 60)
+        assert client.spin_until(lambda: len(client.received['points']) >= 20, 60)
         depth = client.received['depth/image'][-1]
         assert depth.header.frame_id == 'camera_optical'
         assert to_array(depth).shape == (1080, 1920)
@@ -80,7 +80,7 @@ def test_camera_to_depth_between_processes_in_full_hd(domain, start, clip):
         # the camera sends at 10 Hz, and most of what it sends arrives
         first, last = client.received['depth_node/status'][0], client.status
         seconds = (stamp_to_ns(last.header.stamp) - stamp_to_ns(first.header.stamp)) / 1e9
-        assert last.received - first.received >= 0.7 * 10 * seconds
+        assert last.received - first.received >= 0.7 * 10 * seconds - 1
 
 
 def test_camera_node_ends_with_its_video(domain, start, clip):

@@ -128,7 +128,7 @@ def test_the_newest_frame_wins_and_replaced_frames_are_counted(rig):
         node.status.header.stamp) == 12 * SECOND // 10)  # the last one came through
     status = node.status
     assert status.received == status.processed + status.replaced
-    assert status.replaced >= 5 and status.processed >= 2
+    assert status.replaced >= 2 and status.processed >= 2
     assert status.resets == 0
     stamps = [stamp_to_ns(message.header.stamp) for message in node.received['depth/image']]
     assert stamps == sorted(stamps)
