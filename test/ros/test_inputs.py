@@ -110,8 +110,9 @@ def test_a_field_of_view_instead_of_camera_info(rig):
     node.depth_of(FIRST, SECOND)
     assert node.spin_until(lambda: node.received['points'] and node.received['depth/camera_info'])
     assert node.received['depth/camera_info'][0].k[0] == pytest.approx(49)
-    assert node.spin_until(lambda: node.health('input'))
-    assert node.health('input').level == b'\0' and '90 degrees' in node.health('input').message
+    assert node.spin_until(
+        lambda: node.health('input') and '90 degrees' in node.health('input').message)
+    assert node.health('input').level == b'\0'
 
 
 def test_distortion_is_warned_of(rig):

@@ -44,7 +44,7 @@ def test_status_and_diagnostics(rig):
     assert node.health('model').level == b'\1'  # untrained
     assert 'random weights' in node.health('model').message
     assert node.health('model').name == 'depth_node: model'
-    assert node.health('input').level == b'\0'
+    assert node.spin_until(lambda: node.health('input').level == b'\0')
 
 
 def test_camera_info_and_points(rig):
