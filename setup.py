@@ -89,6 +89,7 @@ setup(
         'tensorrt': TENSORRT,
         'test': [
             'pytest<8.4',     # launch_pytest needs it
+            'pytest-rerunfailures',  # for continuous integration only
             'ruff',
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
         ],
