@@ -242,9 +242,10 @@ class DepthNode(LifecycleNodeMixin, Node):
         with self._ready:
             self._working = False
             self._ready.notify_all()
-        if self._worker is not None:
-            self._worker.join()
-            self._worker = None
+        if self._worker is None:  # it was not active: there is no temporal state
+            return
+        self._worker.join()
+        self._worker = None
         for camera in self._cameras:
             camera.stream.reset()
             if camera.stages is not None:

@@ -102,6 +102,23 @@ def test_inactive_changes_take_effect_on_activation(rig):
     assert (node.status.network_width, node.status.network_height) == (84, 70)
 
 
+def test_a_failed_activation_stays_inactive_and_can_be_repeated(rig):
+    node = rig().activate()
+    node.depth_of(street(1)[0], SECOND)
+    assert node.change_state('deactivate')
+    assert set_parameter(node, 'model.weights', '/no/such/file.pth').successful
+    assert not node.change_state('activate')
+    assert node.state() == 'inactive' and '/no/such/file.pth' in node.depth_node.problem
+    assert set_parameter(node, 'model.weights', 'random').successful
+    assert node.change_state('activate')
+    node.connect()
+    node.depth_of(street(1)[0], 2 * SECOND)
+    assert node.change_state('deactivate')
+    assert set_parameter(node, 'model.weights', '/no/such/file.pth').successful
+    assert not node.change_state('activate')
+    assert node.change_state('cleanup') and node.state() == 'unconfigured'
+
+
 def test_autostart(rig):
     node = rig(autostart=True)
     assert node.spin_until(lambda: node.depth_node._working)
