@@ -40,6 +40,12 @@ def sibling(image: str) -> str:
     return image.rpartition('/')[0] + '/camera_info' if '/' in image else 'camera_info'
 
 
+def one_camera(value: Callable[[str], str]) -> tuple[dict, list[tuple[str, str]]]:
+    """Return no parameters and the remappings of one camera, for `depth_node`."""
+    return {}, [('image', value('image')),
+                ('camera_info', value('camera_info') or sibling(value('image')))]
+
+
 def boolean(argument: str) -> ParameterValue:
     """Return the value of a launch argument as a boolean parameter."""
     return ParameterValue(LaunchConfiguration(argument), value_type=bool)

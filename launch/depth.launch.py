@@ -1,7 +1,7 @@
 """Depth of one camera: ros2 launch flashdepth_ros depth.launch.py image:=/camera/image_raw."""
 from launch.substitutions import LaunchConfiguration
 
-from flashdepth_ros.launching import COMMON, declare, depth_node, rviz, sibling
+from flashdepth_ros.launching import COMMON, declare, depth_node, one_camera, rviz
 from launch import LaunchDescription
 
 ARGUMENTS = (
@@ -11,11 +11,6 @@ ARGUMENTS = (
 )
 
 
-def camera(value) -> tuple[dict, list[tuple[str, str]]]:
-    return {}, [('image', value('image')),
-                ('camera_info', value('camera_info') or sibling(value('image')))]
-
-
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
-        *declare(ARGUMENTS), depth_node(camera), rviz([('image', LaunchConfiguration('image'))])])
+        *declare(ARGUMENTS), depth_node(one_camera), rviz([('image', LaunchConfiguration('image'))])])

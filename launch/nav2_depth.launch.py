@@ -8,7 +8,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from flashdepth_ros.launching import COMMON, SHARE, boolean, declare, depth_node, sibling
+from flashdepth_ros.launching import COMMON, SHARE, boolean, declare, depth_node, one_camera
 from launch import LaunchDescription
 
 ARGUMENTS = (
@@ -21,11 +21,6 @@ ARGUMENTS = (
 )
 
 
-def camera(value) -> tuple[dict, list[tuple[str, str]]]:
-    return {}, [('image', value('image')),
-                ('camera_info', value('camera_info') or sibling(value('image')))]
-
-
 def generate_launch_description() -> LaunchDescription:
     scan = Node(
         package='depthimage_to_laserscan', executable='depthimage_to_laserscan_node',
@@ -36,4 +31,4 @@ def generate_launch_description() -> LaunchDescription:
                      'range_min': 0.3, 'range_max': 8.0, 'scan_height': 10,
                      'use_sim_time': boolean('use_sim_time')}],
         condition=IfCondition(LaunchConfiguration('scan')))
-    return LaunchDescription([*declare(ARGUMENTS), depth_node(camera), scan])
+    return LaunchDescription([*declare(ARGUMENTS), depth_node(one_camera), scan])

@@ -9,6 +9,8 @@ from ..models import ModelSpec
 
 State = dict[str, Tensor]  # fixed shapes, dimension 0 is the stream, all zeros = forget everything
 
+MOST_SIZES = 6  # engines of different sizes that one request keeps ready
+
 
 class EngineError(RuntimeError):
     """An engine cannot be opened or run; the message says why and what to do."""

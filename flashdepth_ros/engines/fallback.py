@@ -8,11 +8,10 @@ import logging
 
 from torch import Tensor
 
-from .engine import Engine, EngineError, Request, State
+from .engine import MOST_SIZES, Engine, EngineError, Request, State
 from .pytorch import TorchEngine
 
 STEADY = 3      # frames of one size after which an engine for it is worth preparing
-MOST_SIZES = 6  # that are kept prepared
 
 log = logging.getLogger(__name__)
 

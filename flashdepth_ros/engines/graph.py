@@ -8,10 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from . import cache, trust
-from .engine import Engine, EngineError, Request, State
+from .engine import MOST_SIZES, Engine, EngineError, Request, State
 from .export import GraphKey, StateTensor, cached_graph, load_model
-
-MOST_SIZES = 6  # engines of different sizes that are kept ready
 
 log = logging.getLogger(__name__)
 
