@@ -13,4 +13,5 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
-        *declare(ARGUMENTS), depth_node(one_camera), rviz([('image', LaunchConfiguration('image'))])])
+        *declare(ARGUMENTS), depth_node(one_camera),
+        rviz([('image', LaunchConfiguration('image'))])])
