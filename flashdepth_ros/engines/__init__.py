@@ -4,6 +4,7 @@ import importlib.util
 import torch
 
 from ..models import ModelSpec, model_spec
+from .compiled import CompiledTorchEngine
 from .engine import Engine, EngineError, Request, State
 from .fallback import FallbackEngine, PreparingEngine
 from .onnx import OnnxEngine
@@ -16,7 +17,8 @@ __all__ = [
     'BACKENDS', 'PRECISIONS', 'Engine', 'EngineError', 'Request', 'State', 'choose', 'open_engine']
 
 BACKENDS: dict[str, type[Engine]] = {engine.backend: engine for engine in (
-    TorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine, TensorRtRtxEngine)}
+    TorchEngine, CompiledTorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine,
+    TensorRtRtxEngine)}
 
 # What 'auto' takes on a CPU: the first that is installed, in the order measured in docs/engines.md.
 # All in fp32, where all agree with PyTorch to 1e-4. On CUDA it takes torch, which is proven there.

@@ -1,0 +1,59 @@
+"""The step compiled by PyTorch (torch.compile), on a CPU or a CUDA device."""
+import copy
+
+import torch
+from torch import Tensor
+
+from .engine import EngineError, Request, State
+from .pytorch import TorchEngine
+
+
+class CompiledTorchEngine(TorchEngine):
+    """The step as torch.compile makes it: for one size and number of streams, at its first step.
+
+    On CUDA with captured CUDA graphs (mode 'reduce-overhead'), which spare a GPU the wait for
+    Python between a thousand kernels. Compiling takes a minute, and a C++ compiler on a CPU;
+    PyTorch keeps what it compiled in its own cache.
+    """
+
+    backend = 'torch_compile'
+
+    def __init__(self, request: Request):
+        super().__init__(request)
+        self._compile()
+
+    def _compile(self) -> None:
+        self._graphs = self.device.startswith('cuda')
+        self._compiled = torch.compile(
+            self._model.step, dynamic=False, fullgraph=True,
+            mode='reduce-overhead' if self._graphs else 'default')
+
+    @torch.inference_mode()
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        try:
+            if self._graphs:
+                torch.compiler.cudagraph_mark_step_begin()
+            output, new = self._compiled(frames.to(self.device, non_blocking=True), state)
+            if self._graphs:  # the next step writes into the same memory
+                output, new = output.clone(), {name: x.clone() for name, x in new.items()}
+            return output, new
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory(self.spec.name, self.device, error) from error
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise EngineError(
+                f'{self.spec.name} cannot be compiled by PyTorch {torch.__version__}: set '
+                f'engine.backend to torch ({error})') from error
+
+    def resized(
+        self, height: int, width: int, streams: int | None = None,
+    ) -> 'CompiledTorchEngine':
+        if (height, width, streams or self.streams) == (self.height, self.width, self.streams):
+            return self
+        other = copy.copy(self)  # the same weights
+        other.height, other.width, other.streams = height, width, streams or self.streams
+        other._compile()
+        return other
+
+    def close(self) -> None:
+        self._compiled = None
+        super().close()
