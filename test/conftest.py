@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import flashdepth_ros  # noqa: F401  before PyTorch, whose threads it keeps from spinning
+
 sys.path.insert(0, str(Path(__file__).parent))  # ros_rig, for the tests in folders below
 
 # of the domains that need no ephemeral ports, others than a second run of the tests would take

@@ -62,6 +62,8 @@ class OnnxEngine(GraphEngine):
         options = self._library.SessionOptions()
         options.intra_op_num_threads = physical_cores()
         options.log_severity_level = 3
+        # a thread that spins takes a core from the robot's other programs
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         provider = ('CPUExecutionProvider' if self.device == 'cpu' else
                     ('CUDAExecutionProvider', {'device_id': self._index}))
         try:

@@ -11,7 +11,7 @@ from ..models.flashdepth import HybridFusion, TemporalRefiner
 from ..models.temporal import TemporalTransformer
 from ..models.vit import Block
 
-PRECISIONS = ('fp32', 'fp16', 'bf16', 'int8')  # all that any backend offers
+PRECISIONS = ('fp32', 'fp16', 'bf16')  # all that any backend offers
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 # What bfloat16 (8 bits) costs the depth of flashdepth-s with random weights, AbsRel: MLPs 0.7 %,

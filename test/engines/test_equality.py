@@ -1,4 +1,6 @@
 """Every engine that runs here gives PyTorch's depth and hands on PyTorch's state."""
+import os
+
 import pytest
 from reference import STEPS, assert_same, reference
 import torch
@@ -12,6 +14,10 @@ CASES = [
         ('flashdepth-s', 70, 84), ('flashdepth-s', 140, 182), ('vda-s', 84, 112),
         ('ovda-c16', 84, 112))),
     ('openvino', 'flashdepth', 84, 112)]  # one backend: its graph alone takes half a minute
+MORE_CASES = [
+    ('onnx', 'flashdepth', 84, 112),
+    *((backend, model, 140, 182) for model in ('flashdepth', 'vda-s', 'ovda-c16')
+      for backend in ON_CPU)]
 
 
 def opened(model: str, backend: str, height: int, width: int, **options):
@@ -38,6 +44,12 @@ def test_fp32_equals_pytorch_over_a_stream(backend, model, height, width):
     for name in last:
         assert_same(state[name].float(), last[name].float(), 1e-3)
     engine.close()
+
+
+@pytest.mark.skipif(os.environ.get('SOAK') != 'full', reason='make soak runs it: it takes minutes')
+@pytest.mark.parametrize(('backend', 'model', 'height', 'width'), MORE_CASES)
+def test_fp32_equals_pytorch_at_more_sizes(backend, model, height, width):
+    test_fp32_equals_pytorch_over_a_stream(backend, model, height, width)
 
 
 @pytest.mark.parametrize('backend', ON_CPU)
