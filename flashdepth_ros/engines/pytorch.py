@@ -73,6 +73,6 @@ class TorchEngine(Engine):
         return torch.cuda.memory_reserved(self.device) if self.device.startswith('cuda') else 0
 
     def close(self) -> None:
-        self._model = None
+        vars(self).pop('_model', None)  # may be closed already
         if self.device.startswith('cuda'):
             torch.cuda.empty_cache()
