@@ -10,8 +10,10 @@ from .stream import Continuity, FrameOrigin
 
 @dataclass(frozen=True)
 class Arrival:
-    """A frame that waits: its message, when it came (time.perf_counter), and why the temporal state
-    must be forgotten before it, if so.
+    """A frame that waits.
+
+    time: when it came (time.perf_counter). reset: why the temporal state must be forgotten before
+    it, or None.
     """
 
     message: Any

@@ -21,7 +21,7 @@ def _device(name: str) -> torch.device:
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise EngineError(
             f"engine.device is '{name}', but PyTorch {torch.__version__} sees no CUDA device: "
-            f"install a CUDA build of torch and the driver, or set engine.device to cpu")
+            f'install a CUDA build of torch and the driver, or set engine.device to cpu')
     return device
 
 

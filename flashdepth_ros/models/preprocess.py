@@ -27,7 +27,7 @@ def ceil_to_patch(length: float) -> int:
 
 
 def native_sizes(height: int, width: int, short_side: int = 0) -> tuple[Size, ...]:
-    """FlashDepth's rule: the camera's own size, at most 2044 on the long side, raised to patches.
+    """By FlashDepth's rule: the camera's own size, at most 2044 a side, raised to patches.
 
     Like the authors' loader it resamples twice where the first size is not made of whole patches.
     short_side: shrink (never enlarge) to that short side first; 0 for the rule alone.
