@@ -217,6 +217,10 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'preview.colormap', 'turbo', 'Colours of depth/preview.',
         choices=tuple(COLORMAPS), running=True),
     Parameter(
+        'preview.status', True,
+        'Write model, speed, scale and resets into depth/preview; no display of RViz shows '
+        '~/status.', running=True),
+    Parameter(
         'slice.near', 0.5, 'Where the slice of depth/slice begins, in metres.',
         low=0.0, high=10000.0, running=True),
     Parameter(
