@@ -324,10 +324,10 @@ class CameraTopics:
             *(['RANDOM WEIGHTS'] if settings['model.weights'] == 'random' else []),
             f'{engine.spec.name} {engine.backend}', f'{model_ms:.0f} ms',
             f'{self.rate.value():.1f} Hz',
-            *([f'age {self.age_ms:.0f} ms'] if math.isfinite(self.age_ms) else []),
             f'{settings["scale.mode"]} '
             + ('without a scale yet' if scale is None else f'x{scale[0]:.3g}'),
-            f'{self.arrivals.counts.resets.total()} resets']
+            f'{self.arrivals.counts.resets.total()} resets',
+            *([f'age {self.age_ms:.0f} ms'] if math.isfinite(self.age_ms) else [])]
 
     def _cloud_is_due(self, settings: Settings) -> bool:
         now = time.perf_counter()

@@ -32,8 +32,8 @@ def colour_depth(depth: np.ndarray, near: float, far: float, colormap: str) -> n
 def write_status(picture: np.ndarray, parts: Sequence[str]) -> None:
     """Write text into a picture (H, W, 3), in place: at the bottom, white on a darkened band.
 
-    In as many lines as it takes; no part is broken. A picture of which that would hide a third is
-    too small for text and stays as it is. The font has ASCII alone.
+    In as many lines as it takes, up to a third of the picture: what comes last is left away then,
+    and a picture too small for a line stays as it is. No part is broken. The font has ASCII alone.
     """
     height, width = picture.shape[:2]
     scale = max(SMALLEST_FONT, width / 1920)
@@ -48,10 +48,11 @@ def write_status(picture: np.ndarray, parts: Sequence[str]) -> None:
         else:
             lines.append(part)
     step = tall + below + margin
-    band = len(lines) * step + margin
-    if 3 * band > height or any(
+    lines = lines[:max(0, (height // 3 - margin) // step)]
+    if not lines or any(
             cv2.getTextSize(line, FONT, scale, thickness)[0][0] > width for line in lines):
         return
+    band = len(lines) * step + margin
     picture[-band:] //= 4
     for index, line in enumerate(lines):
         bottom = height - band + (index + 1) * step - below
