@@ -320,6 +320,7 @@ class CameraTopics:
     ) -> list[str]:
         """Say in short what made the frame; rate and age are those of the frame before."""
         engine = self.stream.engine
+        age = f'age {self.age_ms:.0f} ms' if self.age_ms < 60_000 else 'age over a minute'
         return [
             *(['RANDOM WEIGHTS'] if settings['model.weights'] == 'random' else []),
             f'{engine.spec.name} {engine.backend}', f'{model_ms:.0f} ms',
@@ -327,7 +328,7 @@ class CameraTopics:
             f'{settings["scale.mode"]} '
             + ('without a scale yet' if scale is None else f'x{scale[0]:.3g}'),
             f'{self.arrivals.counts.resets.total()} resets',
-            *([f'age {self.age_ms:.0f} ms'] if math.isfinite(self.age_ms) else [])]
+            *([age] if math.isfinite(self.age_ms) else [])]
 
     def _cloud_is_due(self, settings: Settings) -> bool:
         now = time.perf_counter()
