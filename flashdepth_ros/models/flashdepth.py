@@ -47,7 +47,7 @@ class MambaBlock(nn.Module):
 
 
 def _layers(blocks: nn.ModuleList) -> nn.ModuleList:
-    """Return the layers of the first path that is refined; all published models refine one."""
+    """Return the layers of the one path that is refined."""
     return cast(nn.ModuleList, blocks[0])
 
 
@@ -56,7 +56,7 @@ class TemporalRefiner(nn.Module):
 
     def __init__(self, dim: int, expand: int, headdim: int, layers: int = 4):
         super().__init__()
-        # the outer list has one entry for each refined path
+        # the outer list has one entry for each refined path; all published models refine one
         self.blocks = nn.ModuleList([
             nn.ModuleList(MambaBlock(dim, expand, headdim) for _ in range(layers))])
         self.final_layer = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
