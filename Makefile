@@ -1,6 +1,6 @@
 # make demo    depth of a video, through real ROS 2, as pictures in demo_output/
 # make test    the tests
-# make lint    the style checks
+# make lint    the style and type checks
 # make clean   remove everything that make made
 #
 # Where ROS 2 is sourced (ROS_DISTRO is set and rclpy imports) that ROS is used, and .venv only adds
@@ -23,6 +23,7 @@ DEMO_OPTIONS ?=
 # fast ones first
 TESTS ?= test/test_*.py test/models test/ros test/launch test/engines
 PYTEST_OPTIONS ?= -ra
+LINTED := flashdepth_ros test launch setup.py
 
 ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 
@@ -55,6 +56,15 @@ test: build
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .
+	$(ACTIVATE) && mypy
+	$(ACTIVATE) && set -o pipefail && \
+	  ament_flake8 --config .ci/flake8.ini $(LINTED) | sed '/^\*/d' && \
+	  ament_pep257 --convention google --add-ignore D10{0,1,2,3,4,5,6,7} -- $(LINTED) | \
+	    sed '/^checking/d' && \
+	  ament_lint_cmake CMakeLists.txt .ci
+	$(ACTIVATE) && python -c 'from catkin_pkg.package import parse_package as read; \
+	  warnings = []; read("package.xml", warnings=warnings).validate(); \
+	  raise SystemExit("; ".join(warnings) or 0)'
 
 build: $(VENV)/.installed
 	$(ACTIVATE) && $(COLCON_ENVIRONMENT) colcon build --symlink-install \

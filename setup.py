@@ -90,7 +90,12 @@ setup(
         'test': [
             'pytest<8.4',     # launch_pytest needs it
             'pytest-rerunfailures',  # for continuous integration only
-            'ruff',
+            # make lint; of ament's linters only these three have wheels, which name no flake8
+            'ruff', 'mypy',
+            'ros-ament-flake8==0.19.2', 'flake8', 'flake8-quotes',
+            'ros-ament-pep257==0.19.2', 'pydocstyle',
+            'ament-lint-cmake-py==0.14.2',
+            'catkin_pkg',  # reads package.xml strictly, as colcon does
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
         ],
     },

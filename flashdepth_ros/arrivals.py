@@ -10,8 +10,10 @@ from .stream import Continuity, FrameOrigin
 
 @dataclass(frozen=True)
 class Arrival:
-    """A frame that waits: its message, when it came (time.perf_counter), and why the temporal state
-    must be forgotten before it, if so.
+    """A frame that waits.
+
+    time: when it came (time.perf_counter). reset: why the temporal state must be forgotten before
+    it, or None.
     """
 
     message: Any
@@ -49,11 +51,11 @@ class Arrivals:
     def put(self, message: Any, origin: FrameOrigin) -> None:
         """Take in a usable frame, in place of one that still waits."""
         with self._ready:
-            self._note()
+            now = self._note()
             if self._waiting is not None:
                 self.counts.replaced += 1
             self._demand(self.continuity.observe(origin))
-            self._waiting = Arrival(message, self.last_time, self._reset)
+            self._waiting = Arrival(message, now, self._reset)
             self._ready.notify()
 
     def reject(self) -> None:
@@ -87,9 +89,10 @@ class Arrivals:
             self._waiting = self._reset = None
             self.continuity.forget()
 
-    def _note(self) -> None:
-        self.last_time = time.perf_counter()
+    def _note(self) -> float:
+        now = self.last_time = time.perf_counter()
         self.counts.received += 1
+        return now
 
     def _demand(self, reason: str | None) -> None:
         if reason is not None and self._reset is None:  # counted once, for its first reason

@@ -1,6 +1,7 @@
 """One camera's topics: what it receives, and what is published of its depth."""
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 import threading
 import time
 
@@ -44,7 +45,7 @@ from .metric_scale import MetricScale, open_scale
 from .models import Unit
 from .msg import DepthStatus
 from .parameters import ANY_HEIGHT, Settings
-from .preview import colour_depth, slice_mask
+from .preview import colour_depth, slice_mask, write_status
 from .rates import FrameRate
 from .scale import inverse_depth, to_metres
 from .stream import Continuity, DepthStream, FrameOrigin
@@ -246,7 +247,7 @@ class CameraTopics:
     def finish(self, walk: Walk, output: Tensor, settings: Settings) -> None:
         """Publish what became of a frame: output (h, w) of the network."""
         stepped = time.perf_counter()
-        outgoing = self._outputs(output, walk, settings)
+        outgoing = self._outputs(output, walk, settings, 1e3 * (stepped - walk.prepared))
         made = time.perf_counter()
         for publisher, content in outgoing:
             publisher.publish(content)
@@ -264,7 +265,9 @@ class CameraTopics:
             return Intrinsics.from_field_of_view(settings['camera.hfov'], width, height)
         return None
 
-    def _outputs(self, output: Tensor, walk: Walk, settings: Settings) -> list:
+    def _outputs(
+        self, output: Tensor, walk: Walk, settings: Settings, model_ms: float,
+    ) -> list:
         """Make the messages that somebody subscribes to, as (publisher, message)."""
         header, rgb = walk.arrival.message.header, walk.rgb
         unit = self.stream.engine.spec.unit
@@ -301,6 +304,8 @@ class CameraTopics:
         if self._preview in wanted:
             preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
                                    settings['preview.colormap'])
+            if settings['preview.status']:
+                write_status(preview, self._status_line(settings, scale, model_ms))
             outgoing.append((
                 self._preview, bgr_to_image(preview, header, self._messages[self._preview])))
         if self._slice in wanted:
@@ -309,6 +314,21 @@ class CameraTopics:
         if self._points in wanted:
             outgoing.append((self._points, self._cloud(depth, rgb, camera, header, settings)))
         return outgoing
+
+    def _status_line(
+        self, settings: Settings, scale: tuple[float, float] | None, model_ms: float,
+    ) -> list[str]:
+        """Say in short what made the frame; rate and age are those of the frame before."""
+        engine = self.stream.engine
+        age = f'age {self.age_ms:.0f} ms' if self.age_ms < 60_000 else 'age over a minute'
+        return [
+            *(['RANDOM WEIGHTS'] if settings['model.weights'] == 'random' else []),
+            f'{engine.spec.name} {engine.backend}', f'{model_ms:.0f} ms',
+            f'{self.rate.value():.1f} Hz',
+            f'{settings["scale.mode"]} '
+            + ('without a scale yet' if scale is None else f'x{scale[0]:.3g}'),
+            f'{self.arrivals.counts.resets.total()} resets',
+            *([age] if math.isfinite(self.age_ms) else [])]
 
     def _cloud_is_due(self, settings: Settings) -> bool:
         now = time.perf_counter()

@@ -104,7 +104,7 @@ class DepthWriter:
         if limits is not None:
             path = folder / 'preview.mp4'
             self._preview = cv2.VideoWriter(
-                str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, (size[1], size[0]))
+                str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, (size[1], size[0]))
             if not self._preview.isOpened():
                 raise DepthFolderError(
                     f'{path} cannot be written by this OpenCV at {size[1]}x{size[0]} and {fps:g} '
@@ -142,11 +142,12 @@ class DepthWriter:
         path = self._folder / f'frame_{self._count:06d}{SUFFIXES[self._format]}'
         if self._format == 'npz':
             name = self._about['quantity'].replace(' ', '_')
-            np.savez_compressed(path, **{name: values})
+            # numpy's types take any keyword for allow_pickle
+            np.savez_compressed(path, **{name: values})  # type: ignore[arg-type]
         # the lowest compression: higher levels cost a multiple of the time and save few bytes
         elif not cv2.imwrite(str(path), self._stored(values), [cv2.IMWRITE_PNG_COMPRESSION, 1]):
             raise OSError(f'{path} cannot be written: is the disk full or the folder read-only?')
-        if self._preview is not None:
+        if self._preview is not None and self._limits is not None:
             self._preview.write(colours(values, self._unit, self._limits))
         self._count += 1
 

@@ -58,7 +58,7 @@ class FrameSource(ABC):
     def __enter__(self) -> 'FrameSource':
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _check(self, frame: np.ndarray, name: object) -> None:
@@ -114,8 +114,10 @@ class Video(FrameSource):
     def _open(self) -> None:
         """Open the source and read its first frame, so that a bad one is known at once."""
         self._capture = cv2.VideoCapture(self._source)
-        read, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
-        if not read:
+        self._first: np.ndarray | None = None
+        if self._capture.isOpened():
+            _, self._first = self._capture.read()
+        if self._first is None:
             self._capture.release()
             raise SourceError(
                 f'webcam {self._source} gives no frames: is it connected, free and permitted to '

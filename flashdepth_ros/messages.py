@@ -107,7 +107,7 @@ def check_image(message: Image) -> None:
     if encoding is None:
         raise MessageError(
             f"the image has encoding '{message.encoding}'; supported are {', '.join(ENCODINGS)}: "
-            f"set the camera driver to one of them, or convert it with image_proc")
+            f'set the camera driver to one of them, or convert it with image_proc')
     if not (0 < message.width <= MAX_SIDE and 0 < message.height <= MAX_SIDE):
         raise MessageError(
             f'the image says it has {message.width}x{message.height} pixels; '

@@ -174,10 +174,10 @@ def temporal_alignment_error(
     benchmark counts them as 0, as if they were perfect).
     """
     intrinsics = np.broadcast_to(intrinsics, (len(depths), 3, 3))
-    masks = [None] * len(depths) if masks is None else masks
+    compared = [None] * len(depths) if masks is None else masks
     return 100 * mean([
         pair_alignment_error(depths[t], depths[t + 1], intrinsics[t], poses[t], poses[t + 1],
-                             masks[t], masks[t + 1])
+                             compared[t], compared[t + 1])
         for t in range(len(depths) - 1)])
 
 
@@ -248,6 +248,6 @@ def boundary_f1(depth: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = 
 
 def mean(values: Sequence[float]) -> float:
     """Mean of the frames' values that are numbers; NaN where none is."""
-    values = np.asarray(values, dtype=np.float64)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if values.size else math.nan
+    array = np.asarray(values, dtype=np.float64)
+    array = array[~np.isnan(array)]
+    return float(array.mean()) if array.size else math.nan

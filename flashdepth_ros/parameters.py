@@ -61,7 +61,7 @@ class Parameter:
         if isinstance(value, list) and (len(set(value)) < len(value) or not all(
                 isinstance(item, str) and NAME.fullmatch(item) for item in value)
                 or ('' in value and len(value) > 1) or not value):
-            return (f"{self.name} is {value}; it must be different names of letters, digits and "
+            return (f'{self.name} is {value}; it must be different names of letters, digits and '
                     f"underscores, or [''] for one camera without a name")
         if self.low is not None and not self.low <= value <= self.high:
             return f'{self.name} is {value}; it must lie between {self.low} and {self.high}'
@@ -216,6 +216,10 @@ PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter(
         'preview.colormap', 'turbo', 'Colours of depth/preview.',
         choices=tuple(COLORMAPS), running=True),
+    Parameter(
+        'preview.status', True,
+        'Write model, speed, scale and resets into depth/preview; no display of RViz shows '
+        '~/status.', running=True),
     Parameter(
         'slice.near', 0.5, 'Where the slice of depth/slice begins, in metres.',
         low=0.0, high=10000.0, running=True),

@@ -60,7 +60,7 @@ def fit_affine(
         return None, f'{d.size} samples of the reference lie in the image; {min_samples} are needed'
     rng = np.random.default_rng(seed)
     weight = 1 / np.hypot(y, KNEE * np.median(y))    # 1 / (error in 1/m that counts as relative 1)
-    scored = slice(None)
+    scored: slice | np.ndarray = slice(None)
     if d.size > SCORED_SAMPLES:
         scored = rng.integers(d.size, size=SCORED_SAMPLES)
     few = d[scored], y[scored], weight[scored]
@@ -92,7 +92,9 @@ def fit_affine(
     return (fit, '') if fit is not None else (None, f'{reason}; for the factor alone, {alone}')
 
 
-def _least_median(d, y, weight, factors, shifts) -> tuple[float, float] | None:
+def _least_median(
+    d: np.ndarray, y: np.ndarray, weight: np.ndarray, factors: np.ndarray, shifts: np.ndarray,
+) -> tuple[float, float] | None:
     """Return the hypothesis (factor, shift) of the smallest median error, or None."""
     positive = factors > 0
     if not positive.any():
@@ -106,7 +108,8 @@ def _least_median(d, y, weight, factors, shifts) -> tuple[float, float] | None:
 
 
 def _refine(
-    d, y, weight, factor, shift, both, min_inliers, max_uncertainty,
+    d: np.ndarray, y: np.ndarray, weight: np.ndarray, factor: float, shift: float, both: bool,
+    min_inliers: float, max_uncertainty: float,
 ) -> tuple[Fit | None, str]:
     """Reweighted least squares of factor and shift (both) or of the factor alone."""
     error = np.abs(factor * d + shift - y) * weight

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 import pytest
 
 from flashdepth_ros.models import Unit
-from flashdepth_ros.preview import COLORMAPS, colour_depth, slice_mask
+from flashdepth_ros.preview import COLORMAPS, colour_depth, slice_mask, write_status
 from flashdepth_ros.scale import ScaleError, check_mode, inverse_depth, to_metres
 
 
@@ -67,6 +67,30 @@ def test_preview_colours_are_fixed_to_the_range():
     # the same depth has the same colour whatever else is in the picture
     assert (colour_depth(depth[:, 6:], 0.5, 20.0, 'turbo')[0, 0]
             == colour_depth(depth, 0.5, 20.0, 'turbo')[0, 6]).all()
+
+
+@pytest.mark.parametrize('width', [320, 640, 1280, 1920])
+def test_the_status_changes_a_band_and_nothing_else(width):
+    picture = np.full((width * 9 // 16, width, 3), 200, np.uint8)
+    parts = ['RANDOM WEIGHTS', 'depth-anything-v2-s tensorrt_rtx', '1186 ms', '29.9 Hz',
+             'age 1210 ms', 'reference without a scale yet', '12 resets']
+    write_status(picture, parts)
+    changed = (picture != 200).any(axis=(1, 2))
+    band = picture[changed]
+    assert changed[-len(band):].all() and 0 < len(band) < len(picture) / 3
+    # letters: bright on dark, right up to neither side, others for other words
+    bright = (band > 150).all(axis=2)
+    assert 0.02 < bright.mean() < 0.3 and not bright[:, [0, -1]].any()
+    assert ((band == 50).all(axis=2)).mean() > 0.5
+    other = np.full_like(picture, 200)
+    write_status(other, [parts[0], 'vda-s onnx', *parts[2:]])
+    assert (other != picture).any()
+
+
+def test_a_picture_too_small_for_text_stays_as_it_is():
+    picture = np.full((56, 98, 3), 200, np.uint8)
+    write_status(picture, ['flashdepth-s torch', '18 ms'])
+    assert (picture == 200).all()
 
 
 def test_a_slice_holds_its_ends_and_no_infinities():

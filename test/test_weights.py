@@ -87,7 +87,8 @@ def test_files_are_found_in_each_place(tmp_path, monkeypatch):
         find_weights(SPEC)
     own = tmp_path / 'cache/flashdepth_ros/flashdepth-s/iter_14001.pth'
     for part in ('flashdepth-s/iter_14001.pth of Eyeline-Research/FlashDepth', 'Apache-2.0',
-                 'https://huggingface.co/Eyeline-Research/FlashDepth/blob/main/flashdepth-s/iter_14001.pth',
+                 'https://huggingface.co/Eyeline-Research/FlashDepth/blob/main/'
+                 'flashdepth-s/iter_14001.pth',
                  'fetch_weights flashdepth-s;', str(own)):
         assert part in str(caught.value)
     put(own)

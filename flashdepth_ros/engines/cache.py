@@ -3,7 +3,7 @@
 An entry is a folder that is made under another name and renamed when it is whole. It holds the key
 it was made for and the sha256 of its files, and what differs in either is built anew.
 """
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 import fcntl
@@ -89,7 +89,7 @@ def find(key: Mapping[str, str]) -> Entry | None:
 
 
 @contextmanager
-def _alone(folder: Path):
+def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of an entry; it is free again when its holder ends, however that ends.
 
     What builders that were killed have left behind is removed.

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from ..models import ModelSpec
-
-State = dict[str, Tensor]  # fixed shapes, dimension 0 is the stream, all zeros = forget everything
+from ..models.network import State
 
 MOST_SIZES = 6  # engines of different sizes that one request keeps ready
 
@@ -45,7 +44,7 @@ class Request:
 class Engine(ABC):
     """Runs `spec`'s step. Frames come in on the CPU; the state stays on the engine's device.
 
-    Made with a Request. Attributes: spec, backend, device, precision, streams, height, width (of
+    Attributes: spec, backend, device, precision, streams, height, width (of
     the network's frame), fell_back (why this runs in place of the engine that was asked for).
     """
 
@@ -59,6 +58,10 @@ class Engine(ABC):
     streams: int
     height: int
     width: int
+
+    @abstractmethod
+    def __init__(self, request: Request):
+        """Open what the request describes; EngineError, CheckpointError."""
 
     @abstractmethod
     def initial_state(self) -> State:

@@ -18,8 +18,9 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from ..models import ModelSpec, build_model, load_weights, model_spec, randomise
+from ..models import ModelSpec, Network, build_model, load_weights, model_spec, randomise
 from ..models.dpt import DPTHead
+from ..models.flashdepth import FlashDepth
 from ..models.vit import PATCH, Attention, Block, VisionTransformer
 from ..models.weights import sha256
 from . import cache
@@ -85,7 +86,7 @@ class StateTensor:
         return torch.zeros(self.shape, dtype=getattr(torch, self.dtype), device=device)
 
 
-def load_model(spec: ModelSpec, weights: str) -> nn.Module:
+def load_model(spec: ModelSpec, weights: str) -> Network:
     """Build a model with the weights of a file, or random ones; CheckpointError."""
     model = build_model(spec.name)
     if weights == 'random':
@@ -98,7 +99,7 @@ def load_model(spec: ModelSpec, weights: str) -> nn.Module:
 class StepGraph(nn.Module):
     """A model's step with the state as a flat list of tensors, in the order of its names."""
 
-    def __init__(self, model: nn.Module, names: Sequence[str]):
+    def __init__(self, model: Network, names: Sequence[str]):
         super().__init__()
         self.model, self.names = model, list(names)
 
@@ -123,7 +124,8 @@ class SplitAttention(Attention):
         # a power of two for the 64 channels of a head, so this is exact
         self.parts[0].weight.data *= fused.scale
         self.parts[0].bias.data *= fused.scale
-        self.qkv, self.proj = None, fused.proj
+        del self.qkv
+        self.proj = fused.proj
 
     def project(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(part(x) for part in self.parts)
@@ -140,11 +142,13 @@ class PatchExpand(nn.Module):
 
     def __init__(self, transposed: nn.ConvTranspose2d):
         super().__init__()
-        inputs, outputs, self.factor, _ = transposed.weight.shape
+        weight, bias = transposed.weight, transposed.bias
+        assert bias is not None  # all of DPTHead's have one
+        inputs, outputs, self.factor, _ = weight.shape
         places = self.factor ** 2
         self.conv = nn.Conv2d(inputs, outputs * places, 1)
-        self.conv.weight.data = transposed.weight.data.flatten(1).T[..., None, None].contiguous()
-        self.conv.bias.data = transposed.bias.data.repeat_interleave(places)
+        self.conv.weight.data = weight.data.flatten(1).T[..., None, None].contiguous()
+        self.conv.bias = nn.Parameter(bias.data.repeat_interleave(places))
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.pixel_shuffle(self.conv(x), self.factor)
@@ -155,7 +159,7 @@ def _absorb_gain(linear: nn.Linear, gain: Tensor) -> None:
     linear.bias.data *= gain
 
 
-def fold(model: nn.Module, height: int, width: int) -> None:
+def fold(model: Network, height: int, width: int) -> None:
     """Rewrite a model, in place, for a graph of one size; the step stays the same but for rounding.
 
     The position tables are computed (no engine needs a cubic resize then); the gains after
@@ -167,20 +171,21 @@ def fold(model: nn.Module, height: int, width: int) -> None:
         if isinstance(module, Block):
             _absorb_gain(module.attn.proj, module.ls1.gamma)
             _absorb_gain(module.mlp.fc2, module.ls2.gamma)
-            module.ls1, module.ls2 = nn.Identity(), nn.Identity()
+            for gain in ('ls1', 'ls2'):
+                module.add_module(gain, nn.Identity())
             module.attn = SplitAttention(module.attn)
         elif isinstance(module, DPTHead):
-            for level in (0, 1):
-                module.resize_layers[level] = PatchExpand(module.resize_layers[level])
+            for level, layer in enumerate(module.resize_layers):
+                if isinstance(layer, nn.ConvTranspose2d):
+                    module.resize_layers[level] = PatchExpand(layer)
         elif isinstance(module, VisionTransformer):
             rows, columns = height // PATCH, width // PATCH
-            if module is not model.pretrained:
+            if isinstance(model, FlashDepth) and module is not model.pretrained:
                 rows, columns = (n // PATCH for n in model.teacher_model.frame_size(height, width))
             module.fixed_table = module.position_embedding(rows, columns).detach()
-            module.position_embedding = lambda rows, columns, module=module: module.fixed_table
 
 
-def _program(model: nn.Module, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
+def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
     frames = torch.zeros(key.streams, 3, key.height, key.width)
     state = model.initial_state(key.streams, key.height, key.width)
     tensors = [StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'))
@@ -199,10 +204,11 @@ def _program(model: nn.Module, key: GraphKey) -> tuple['torch.onnx.ONNXProgram',
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)
+    assert program is not None  # as with dynamo=True always
     return program, tensors
 
 
-def write_graph(model: nn.Module, key: GraphKey, path: Path) -> tuple[StateTensor, ...]:
+def write_graph(model: Network, key: GraphKey, path: Path) -> tuple[StateTensor, ...]:
     """Export a model's step to `path`, checked, with its metadata; the model is spent afterwards.
 
     Returns the state's tensors. Raises EngineError where a library is missing.
@@ -248,7 +254,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     return {entry.key: entry.value for entry in graph.metadata_props}
 
 
-def cached_graph(key: GraphKey, load: Callable[[], nn.Module]) -> tuple[Path, cache.Entry]:
+def cached_graph(key: GraphKey, load: Callable[[], Network]) -> tuple[Path, cache.Entry]:
     """Return the file of a graph in the cache and its entry, exported first where there is none.
 
     load: gives the model for that; it is spent afterwards. The entry's facts hold the 'state'.

@@ -5,24 +5,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import copy
 from dataclasses import replace
 import logging
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from .engine import MOST_SIZES, Engine, EngineError, Request, State
 from .pytorch import TorchEngine
 
-STEADY = 3      # frames of one size after which an engine for it is worth preparing
+STEADY = 3  # frames of one size after which an engine for it is worth preparing
 
 log = logging.getLogger(__name__)
+
+StandIn = TypeVar('StandIn', bound='_StandIn')
 
 
 class _StandIn(Engine):
     """Acts as `_engine`, which PyTorch may stand in for; attributes are the running engine's."""
 
+    _engine: Engine
+
     def __init__(self, request: Request):
         self._request = request
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         if '_engine' not in self.__dict__:  # while copying
             raise AttributeError(name)
         return getattr(self._engine, name)
@@ -31,7 +36,7 @@ class _StandIn(Engine):
         device = self._request.device if self._request.device.startswith('cuda') else 'auto'
         return TorchEngine(replace(self._request, device=device, precision='fp32', path=''))
 
-    def _running(self, engine: Engine) -> '_StandIn':
+    def _running(self: StandIn, engine: Engine) -> StandIn:
         other = copy.copy(self)
         other._engine = engine
         return other
@@ -108,8 +113,9 @@ class PreparingEngine(_StandIn):
             if self._seen[key] >= STEADY:
                 self._prepare(key)
         future = self._prepared.get(key)
-        ready = future is not None and future.done() and not future.cancelled()
-        engine = future.result() if ready else None
+        engine = None
+        if future is not None and future.done() and not future.cancelled():
+            engine = future.result()
         return self._running(engine or self._slow.resized(*key))
 
     def _prepare(self, key: tuple[int, int, int]) -> None:

@@ -1,5 +1,6 @@
 """The step run by OpenVINO, on a CPU or an Intel GPU."""
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,8 @@ class OpenVinoEngine(GraphEngine):
 
     def _load(self, file: Path) -> None:
         # float32 stays float32: without the hint a CPU with bfloat16 would lower it
-        options = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
+        options: dict[str, str | int] = {
+            'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
         if self._target == 'CPU':
             options['INFERENCE_NUM_THREADS'] = physical_cores()
         try:
@@ -71,7 +73,7 @@ class OpenVinoEngine(GraphEngine):
         new = {name: torch.empty_like(tensor, memory_format=torch.contiguous_format)
                for name, tensor in state.items()}
 
-        def shared(tensor: Tensor):
+        def shared(tensor: Tensor) -> Any:
             return self._library.Tensor(np.asarray(tensor.contiguous()), shared_memory=True)
 
         for name, tensor in {FRAMES: frames, **state}.items():

@@ -3,6 +3,8 @@
 The same rule holds for PyTorch and for every exported graph, where the types are written down, so
 that a library neither lowers more than this nor less.
 """
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 Inputs = tuple[object, ...]
 
 
-def _cast_inputs(dtype: torch.dtype):
+def _cast_inputs(dtype: torch.dtype) -> Callable[[nn.Module, Inputs], Inputs]:
     def hook(module: nn.Module, inputs: Inputs) -> Inputs:
         return tuple(
             x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)

@@ -21,7 +21,7 @@ def _device(name: str) -> torch.device:
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise EngineError(
             f"engine.device is '{name}', but PyTorch {torch.__version__} sees no CUDA device: "
-            f"install a CUDA build of torch and the driver, or set engine.device to cpu")
+            f'install a CUDA build of torch and the driver, or set engine.device to cpu')
     return device
 
 
@@ -73,6 +73,6 @@ class TorchEngine(Engine):
         return torch.cuda.memory_reserved(self.device) if self.device.startswith('cuda') else 0
 
     def close(self) -> None:
-        self._model = None
+        vars(self).pop('_model', None)  # may be closed already
         if self.device.startswith('cuda'):
             torch.cuda.empty_cache()

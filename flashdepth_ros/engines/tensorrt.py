@@ -10,7 +10,7 @@ import logging
 import os
 from pathlib import Path
 import tempfile
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,9 +26,9 @@ MAGIC = b'flashdepth_ros TensorRT plan 1\n'
 log = logging.getLogger(__name__)
 
 
-def import_library(names: tuple[str, ...], package: str, backend: str) -> ModuleType:
+def import_library(names: tuple[str, ...], package: str, backend: str) -> Any:
     """Import the first of the modules that there is; EngineError says what to install."""
-    error = None
+    error: ImportError | None = None
     for name in names:
         try:
             return importlib.import_module(name)
@@ -36,10 +36,11 @@ def import_library(names: tuple[str, ...], package: str, backend: str) -> Module
             error = error or cause
         except Exception as cause:  # a wheel without its libraries fails in ways of its own
             error = ImportError(f'{name}: {cause}')
+    assert error is not None  # there is a name to try
     raise missing(package, f'engine.backend {backend}', error) from error
 
 
-def _logger(library: ModuleType):
+def _logger(library: Any) -> Any:
     """Return a logger of the library that writes to ours and keeps the errors."""
     class Logger(library.ILogger):
         def __init__(self):
@@ -56,7 +57,7 @@ def _logger(library: ModuleType):
     return Logger()
 
 
-def _progress(library: ModuleType):
+def _progress(library: Any) -> Any:
     """Return a monitor that logs how far each phase of a build has come, in quarters."""
     class Progress(library.IProgressMonitor):
         def __init__(self):
@@ -81,7 +82,7 @@ def _progress(library: ModuleType):
     return Progress()
 
 
-def parse_graph(library: ModuleType, builder: object, logger: object, graph: Path) -> object:
+def parse_graph(library: Any, builder: Any, logger: Any, graph: Path) -> Any:
     """Return the network of a graph; EngineError names the nodes that TensorRT cannot take."""
     network = builder.create_network(
         1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -93,7 +94,7 @@ def parse_graph(library: ModuleType, builder: object, logger: object, graph: Pat
 
 
 def build_plan(
-    library: ModuleType, graph: Path, timing_cache: Path | None = None,
+    library: Any, graph: Path, timing_cache: Path | None = None,
     compute_capability: str | None = None, workspace: int | None = None,
 ) -> bytes:
     """Build the plan of a graph; EngineError.
@@ -125,7 +126,7 @@ def build_plan(
             f'TensorRT {library.__version__} cannot build {graph.name}: '
             f'{"; ".join(logger.errors) or "it gives no reason"}. Free GPU memory, or choose a '
             f'smaller input.short_side or another engine.backend')
-    if timings is not None:
+    if timing_cache is not None and timings is not None:
         _replace(timing_cache, bytes(memoryview(config.get_timing_cache().serialize())))
     return bytes(memoryview(plan))
 
@@ -173,12 +174,12 @@ class TensorRtEngine(GraphEngine):
 
     backend = 'tensorrt'
     precisions = ('fp16', 'fp32')
-    packages = ('tensorrt', 'onnx', 'onnxscript')
-    modules = ('tensorrt',)
+    packages: tuple[str, ...] = ('tensorrt', 'onnx', 'onnxscript')
+    modules: tuple[str, ...] = ('tensorrt',)
     file_name = 'step.plan'
 
     @classmethod
-    def identity(cls, library: ModuleType, index: int = 0) -> dict[str, str]:
+    def identity(cls, library: Any, index: int = 0) -> dict[str, str]:
         """Return what a plan is bound to: library, GPU and driver; EngineError without a GPU."""
         if not torch.cuda.is_available():
             raise EngineError(
@@ -192,18 +193,18 @@ class TensorRtEngine(GraphEngine):
             'library': f'{cls.backend} {library.__version__}',
             'gpu': torch.cuda.get_device_name(index),
             'compute_capability': '.'.join(map(str, torch.cuda.get_device_capability(index))),
-            'driver': str(torch._C._cuda_getDriverVersion())}
+            # only CUDA builds of torch have it
+            'driver': str(torch._C._cuda_getDriverVersion())}  # type: ignore[attr-defined]
 
     def _prepare(self) -> None:
         self._library = import_library(self.modules, self.packages[0], self.backend)
         wanted = 'cuda' if self.request.device == 'auto' else self.request.device
-        kind, _, index = wanted.partition(':')
-        if kind != 'cuda' or (index and not index.isdigit()):
+        kind, _, number = wanted.partition(':')
+        if kind != 'cuda' or (number and not number.isdigit()):
             raise EngineError(f"engine.device is '{wanted}'; the {self.backend} backend has auto, "
                               f'cuda and cuda:N')
-        index = int(index or 0)
-        self._index = index
-        self.device = f'cuda:{index}'
+        self._index = int(number or 0)
+        self.device = f'cuda:{self._index}'
         self._identity()  # refuses where there is no such GPU
 
     def _identity(self) -> dict[str, str]:

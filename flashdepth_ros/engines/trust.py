@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..models import ModelSpec
+from ..models import ModelSpec, Network
 from ..models.preprocess import MEAN, STD
 from .engine import Engine, EngineError
 
@@ -62,7 +62,7 @@ def deviation(output: Tensor, expected: Tensor) -> float:
 
 
 @torch.inference_mode()
-def expected_outputs(model: nn.Module, frames: Tensor) -> list[Tensor]:
+def expected_outputs(model: Network, frames: Tensor) -> list[Tensor]:
     """Step a network in float32 through frames (steps, streams, 3, height, width)."""
     state = model.initial_state(frames.shape[1], *frames.shape[-2:])
     outputs = []
@@ -100,7 +100,7 @@ def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[floa
 
 
 def specimen(
-    spec: ModelSpec, model: nn.Module, streams: int, height: int, width: int,
+    spec: ModelSpec, model: Network, streams: int, height: int, width: int,
 ) -> tuple[Tensor, list[Tensor]]:
     """Return the frames for a comparison and what the network makes of them."""
     log.info('running %s at %dx%d in PyTorch, to compare with', spec.name, width, height)

@@ -6,10 +6,11 @@ state = model.initial_state(streams=1, height=518, width=518)
 inverse_depth, state = model.step(frames, state)
 """
 from .checkpoint import CheckpointError, load_checkpoint, load_weights, randomise
+from .network import Network
 from .preprocess import FrameTooSmallError, prepare_frame
 from .registry import MODELS, ModelSpec, Unit, build_model, model_spec
 
 __all__ = [
-    'MODELS', 'CheckpointError', 'FrameTooSmallError', 'ModelSpec', 'Unit', 'build_model',
-    'load_checkpoint', 'load_weights', 'model_spec', 'prepare_frame', 'randomise',
+    'MODELS', 'CheckpointError', 'FrameTooSmallError', 'ModelSpec', 'Network', 'Unit',
+    'build_model', 'load_checkpoint', 'load_weights', 'model_spec', 'prepare_frame', 'randomise',
 ]

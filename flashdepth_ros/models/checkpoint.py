@@ -8,7 +8,8 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from .registry import MODELS, ModelSpec, build_model
+from .network import Network
+from .registry import MODELS, build_model
 
 
 class CheckpointError(Exception):
@@ -64,14 +65,14 @@ def models_that_fit(state: dict[str, Tensor]) -> list[str]:
     return names
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
+def load_weights(model: Network, path: str | Path) -> None:
     """Load a file into a model of the registry, strictly; CheckpointError says what does not fit.
 
     Keys and shapes must be the model's. They are the same for a relative model and its metric
     sister, so there the official file's name decides.
     """
     state = load_checkpoint(path)
-    spec: ModelSpec = model.spec
+    spec = model.spec
     if shapes(state) != shapes(model.state_dict()):
         wanted, found = shapes(model.state_dict()), shapes(state)
         fits = models_that_fit(state)

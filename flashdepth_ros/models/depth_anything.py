@@ -1,11 +1,12 @@
 """Depth Anything V2 (Yang et al. 2024, arXiv 2406.09414): every frame for itself."""
-from torch import Tensor, nn
+from torch import Tensor
 
 from .dpt import DECODERS, DPTHead
+from .network import Network, State
 from .vit import BACKBONES, PATCH, VisionTransformer
 
 
-class DepthAnything(nn.Module):
+class DepthAnything(Network):
     """Depth of single frames, without a memory: the base of the video models."""
 
     def __init__(self, backbone: str):
@@ -14,11 +15,11 @@ class DepthAnything(nn.Module):
         self.pretrained = VisionTransformer(dim, depth, heads)
         self.depth_head = DPTHead(dim, *DECODERS[backbone])
 
-    def initial_state(self, streams: int, height: int, width: int) -> dict[str, Tensor]:
+    def initial_state(self, streams: int, height: int, width: int) -> State:
         """Return an empty state: there is nothing to remember."""
         return {}
 
-    def step(self, frames: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> inverse depth (N, H, W)."""
         height, width = frames.shape[-2:]
         grid = (height // PATCH, width // PATCH)
@@ -26,9 +27,10 @@ class DepthAnything(nn.Module):
         levels = [
             head.reduce(level, head.reassemble(level, tokens, grid))
             for level, tokens in enumerate(self.pretrained(frames, self.taps), start=1)]
-        path = None
+        path: Tensor | None = None
         for level in (4, 3, 2, 1):
             rows, columns = levels[max(level - 2, 0)].shape[-2:]
             size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
             path = head.fuse(level, path, levels[level - 1], size)
+        assert path is not None  # level 4 made it
         return head.predict(path, height, width), {}

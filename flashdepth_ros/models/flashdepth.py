@@ -1,5 +1,6 @@
 """FlashDepth (Chou et al. 2025, arXiv 2504.07093): S, L and the hybrid Full model."""
 import functools
+from typing import cast
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 
 from .dpt import DECODERS, DPTHead, upsample
 from .mamba2 import Mamba2
+from .network import Network, State
 from .vit import BACKBONES, PATCH, VisionTransformer
 
 POOL = 10           # the temporal layers work on a grid ten times coarser than the path they refine
@@ -44,6 +46,11 @@ class MambaBlock(nn.Module):
         return x + self.mlp(self.norm2(x)), state
 
 
+def _layers(blocks: nn.ModuleList) -> nn.ModuleList:
+    """Return the layers of the one path that is refined."""
+    return cast(nn.ModuleList, blocks[0])
+
+
 class TemporalRefiner(nn.Module):
     """Refine a decoder path with what Mamba remembers of earlier frames (section 3.2)."""
 
@@ -56,11 +63,11 @@ class TemporalRefiner(nn.Module):
 
     def initial_state(self, streams: int) -> Tensor:
         """Return zeros (streams, layers, heads, headdim, d_state)."""
-        layers = self.blocks[0]
-        mamba = layers[0].mamba
-        return self.final_layer[1].weight.new_zeros(
+        layers = _layers(self.blocks)
+        mamba = cast(MambaBlock, layers[0]).mamba
+        return torch.zeros(
             (streams, len(layers), mamba.heads, mamba.headdim, mamba.d_state),
-            dtype=torch.float32)
+            dtype=torch.float32, device=next(self.parameters()).device)
 
     def forward(self, path: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Path (N, C, h, w) and state -> the refined path and the new state."""
@@ -71,7 +78,7 @@ class TemporalRefiner(nn.Module):
         x = pool_rows @ path @ pool_columns.T                            # (N, C, rows, columns)
         x = x.flatten(2).transpose(1, 2)                                 # (N, L, C)
         states = []
-        for block, block_state in zip(self.blocks[0], state.unbind(1), strict=True):
+        for block, block_state in zip(_layers(self.blocks), state.unbind(1), strict=True):
             x, block_state = block(x, block_state)
             states.append(block_state)
         x = upsample(x.transpose(1, 2).unflatten(2, (rows, columns)), (height, width))
@@ -124,8 +131,10 @@ class HybridFusion(nn.Module):
     def forward(self, path: Tensor, context: Tensor) -> Tensor:
         """Path (N, dim, h, w) and context (N, context_dim, h', w') -> (N, dim, h, w)."""
         x = path.flatten(2).transpose(1, 2)
-        context = self.blocks[0][0].context_proj(context.flatten(2).transpose(1, 2))
-        for block in self.blocks[0]:
+        layers = _layers(self.blocks)
+        first = cast(FusionBlock, layers[0])
+        context = first.context_proj(context.flatten(2).transpose(1, 2))
+        for block in layers:
             x = block(x, context)
         return x.transpose(1, 2).unflatten(2, path.shape[-2:])
 
@@ -161,7 +170,7 @@ class Teacher(nn.Module):
         return head.fuse(4, None, head.reduce(4, head.reassemble(4, tokens, grid)), grid)
 
 
-class FlashDepth(nn.Module):
+class FlashDepth(Network):
     """Streaming depth whose memory is the SSM state of four Mamba-2 layers.
 
     Args:
@@ -186,11 +195,11 @@ class FlashDepth(nn.Module):
             self.hybrid_fusion = HybridFusion(features, DECODERS['vitl'][0])
         self.hybrid = hybrid
 
-    def initial_state(self, streams: int, height: int, width: int) -> dict[str, Tensor]:
+    def initial_state(self, streams: int, height: int, width: int) -> State:
         """Return the state of streams that have seen no frame: zeros, whatever the frame's size."""
         return {'ssm': self.mamba.initial_state(streams)}
 
-    def step(self, frames: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> inverse depth (N, H, W).
 
         The inverse depth approximates 100 / Z with Z in metres. A new state is returned; the given
@@ -204,7 +213,7 @@ class FlashDepth(nn.Module):
             level: head.reduce(level, head.reassemble(level, tokens[level - 1], grid))
             for level in (1, 2, 3, 4)}
         ssm = state['ssm']
-        path = None
+        path: Tensor | None = None
         for level in (4, 3, 2, 1):
             rows, columns = layers[max(level - 1, 1)].shape[-2:]
             size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
@@ -213,4 +222,5 @@ class FlashDepth(nn.Module):
                 path = self.hybrid_fusion(path, self.teacher_model(frames))
             if level == self.refined_level:
                 path, ssm = self.mamba(path, ssm)
+        assert path is not None  # level 4 made it
         return head.predict(path, height, width), {'ssm': ssm}

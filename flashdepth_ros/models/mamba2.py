@@ -3,6 +3,7 @@
 Between frames only the SSM state lives on; the causal convolution starts from zeros at every frame,
 as in FlashDepth.
 """
+from collections.abc import Callable
 import functools
 
 import torch
@@ -14,7 +15,7 @@ SINGLE_BLOCK = 512  # longer frames go in chunks: the memory of one block grows 
 
 
 @functools.cache
-def _fused_scan():
+def _fused_scan() -> Callable[..., tuple[Tensor, Tensor]] | None:
     """Return mamba-ssm's Triton kernel, or None where mamba_ssm (which needs CUDA) is missing."""
     try:
         from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined

@@ -27,7 +27,7 @@ def ceil_to_patch(length: float) -> int:
 
 
 def native_sizes(height: int, width: int, short_side: int = 0) -> tuple[Size, ...]:
-    """FlashDepth's rule: the camera's own size, at most 2044 on the long side, raised to patches.
+    """By FlashDepth's rule: the camera's own size, at most 2044 a side, raised to patches.
 
     Like the authors' loader it resamples twice where the first size is not made of whole patches.
     short_side: shrink (never enlarge) to that short side first; 0 for the rule alone.
@@ -96,12 +96,12 @@ def prepare_frame(rgb: np.ndarray, frame_format: FrameFormat, short_side: int = 
     frame_format.network_size(height, width, short_side)
     sizes = frame_format.sizes(height, width, short_side)
     if frame_format.resample == 'torch':
-        frame = torch.from_numpy(rgb).permute(2, 0, 1).float().div_(255)
+        tensor = torch.from_numpy(rgb).permute(2, 0, 1).float().div_(255)
         for size in sizes:
-            frame = F.interpolate(frame[None], size, mode='bicubic', align_corners=False)[0]
+            tensor = F.interpolate(tensor[None], size, mode='bicubic', align_corners=False)[0]
         mean, std = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(STD)[:, None, None]
-        return (frame - mean) / std
-    frame = rgb.astype(np.float32) / np.float32(255)
+        return (tensor - mean) / std
+    frame: np.ndarray = rgb.astype(np.float32) / np.float32(255)
     for h, w in sizes:
         if frame.shape[:2] != (h, w):
             frame = cv2.resize(frame, (w, h), interpolation=cv2.INTER_CUBIC)

@@ -3,11 +3,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-
-from torch import nn
+from typing import Any
 
 from .depth_anything import DepthAnything
 from .flashdepth import FlashDepth
+from .network import Network
 from .online_vda import OnlineVideoDepthAnything
 from .preprocess import FrameFormat, bounded_sizes, native_sizes
 from .video_depth_anything import VideoDepthAnything
@@ -30,7 +30,7 @@ class ModelSpec:
     """
 
     name: str
-    build: Callable[[], nn.Module]
+    build: Callable[[], Network]
     unit: Unit
     frame: FrameFormat
     repository: str
@@ -39,7 +39,9 @@ class ModelSpec:
     commercial: bool = True
 
 
-def _flashdepth(name: str, step: int, licence: str, min_side: int, **layers) -> ModelSpec:
+def _flashdepth(
+    name: str, step: int, licence: str, min_side: int, **layers: Any,
+) -> ModelSpec:
     return ModelSpec(
         name=name, build=lambda: FlashDepth(**layers), unit=Unit.HUNDRED_PER_METRE,
         frame=FrameFormat(native_sizes, clip=True, min_side=min_side),
@@ -108,11 +110,8 @@ def model_spec(name: str) -> ModelSpec:
             f"there is no model '{name}'; model.name is one of: {', '.join(MODELS)}") from None
 
 
-def build_model(name: str) -> nn.Module:
-    """Build a model by name, in evaluation mode, with random weights until some are loaded.
-
-    The module has `spec`, `initial_state(streams, height, width)` and `step(frames, state)`.
-    """
+def build_model(name: str) -> Network:
+    """Build a model by name, in evaluation mode, with random weights until some are loaded."""
     spec = model_spec(name)
     model = spec.build().eval().requires_grad_(False)
     model.spec = spec

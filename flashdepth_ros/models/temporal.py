@@ -9,6 +9,7 @@ frame is stored once (keys and values would be two tensors of the same size).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class Window:
 
 class PositionTable(nn.Module):
     """Sinusoidal positions (1, length, dim)."""
+
+    pe: Tensor
 
     def __init__(self, dim: int, length: int):
         super().__init__()
@@ -147,7 +150,7 @@ class TemporalBlock(nn.Module):
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         for index, attention in enumerate(self.attention_blocks):
-            x = x + attend(index, attention, self.norms[index](x))
+            x = x + attend(index, cast(TemporalAttention, attention), self.norms[index](x))
         return x + self.ff(self.ff_norm(x))
 
 
@@ -211,8 +214,11 @@ class TemporalDPTHead(DPTHead):
         """Return (places, channels) of each temporal layer for a grid of patches."""
         coarse = -(-rows // 2) * -(-columns // 2)
         places = (rows * columns, coarse, rows * columns, 4 * rows * columns)
-        return [(n, module.temporal_transformer.norm.num_channels)
-                for n, module in zip(places, self.motion_modules, strict=True)]
+        return [(n, self.temporal_module(index).temporal_transformer.norm.num_channels)
+                for index, n in enumerate(places)]
+
+    def temporal_module(self, index: int) -> TemporalModule:
+        return cast(TemporalModule, self.motion_modules[index])
 
     def levels(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> list[Tensor]:
         """Turn the tokens of the four taps into the decoder's inputs, frame by frame.

@@ -2,9 +2,10 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .dpt import DECODERS
+from .network import Network, State
 from .temporal import ATTENTIONS, TemporalDPTHead, Window
 from .vit import BACKBONES, PATCH, VisionTransformer
 
@@ -13,7 +14,7 @@ KEY_FRAME = 41  # the age of the one frame that a step attends besides the first
 RECENT = 29    # frames just before the current one
 
 
-class VideoDepthAnything(nn.Module):
+class VideoDepthAnything(Network):
     """Streaming depth that attends the first frame, the one 41 back and the last 29.
 
     Args:
@@ -37,7 +38,7 @@ class VideoDepthAnything(nn.Module):
         self.head = TemporalDPTHead(dim, *DECODERS[backbone], positions)
         self.cache_dtype: torch.dtype | None = None
 
-    def initial_state(self, streams: int, height: int, width: int) -> dict[str, Tensor]:
+    def initial_state(self, streams: int, height: int, width: int) -> State:
         """Return the state of streams that have seen no frame: zeros.
 
         count: (streams,) frames seen, up to the number remembered. past_{module}_{layer}: (streams,
@@ -84,7 +85,7 @@ class VideoDepthAnything(nn.Module):
         grid = (frames.shape[-2] // PATCH, frames.shape[-1] // PATCH)
         return self.head.levels(self.pretrained(frames, self.taps), grid)
 
-    def step(self, frames: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> depth (N, H, W), see the unit.
 
         A new state is returned; the given one is not changed. Copying it takes 2 percent of a step
@@ -96,7 +97,7 @@ class VideoDepthAnything(nn.Module):
 
         def temporal(index: int, x: Tensor) -> Tensor:
             names = [f'past_{index}_{layer}' for layer in range(ATTENTIONS)]
-            x, new = self.head.motion_modules[index].step(
+            x, new = self.head.temporal_module(index).step(
                 x, [state[name] for name in names], window)
             for name, h in zip(names, new, strict=True):
                 new_state[name] = self.remember(state[name], h, count)

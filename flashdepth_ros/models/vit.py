@@ -104,13 +104,20 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """DINOv2 ViT that returns the tokens of chosen blocks.
 
-    always_resample: resample the position table even at 518 x 518, where the grid is the trained
-    one (online VDA's exported form does, FlashDepth and Video Depth Anything do not).
+    Args:
+        always_resample: resample the position table even at 518 x 518, where the grid is the
+            trained one (online VDA's exported form does, FlashDepth and Video Depth Anything do
+            not).
+
+    Attributes:
+        fixed_table: the position table of the one grid that an exported graph is for, or None.
+
     """
 
     def __init__(self, dim: int, depth: int, heads: int, always_resample: bool = False):
         super().__init__()
         self.always_resample = always_resample
+        self.fixed_table: Tensor | None = None
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + TRAINED_GRID ** 2, dim))
         self.mask_token = nn.Parameter(torch.zeros(1, dim))  # in the checkpoints, never used
@@ -124,6 +131,8 @@ class VisionTransformer(nn.Module):
         DINOv2 passes interpolate() a scale factor of (n + 0.1) / 37 instead of a size. That shifts
         the sampling points, and every published weight was trained with the shift.
         """
+        if self.fixed_table is not None:
+            return self.fixed_table
         if (rows, columns) == (TRAINED_GRID, TRAINED_GRID) and not self.always_resample:
             return self.pos_embed
         table = self.pos_embed.float()

@@ -46,8 +46,8 @@ def _own_place(spec: ModelSpec) -> Path:
 
 def _places(spec: ModelSpec) -> list[Path]:
     places = []
-    if folder := os.environ.get('FLASHDEPTH_WEIGHTS'):
-        folder = Path(folder).expanduser()
+    if named := os.environ.get('FLASHDEPTH_WEIGHTS'):
+        folder = Path(named).expanduser()
         name = Path(spec.file).name
         places += [folder / spec.name / name, folder / name]
     places.append(_own_place(spec))
@@ -194,8 +194,8 @@ def download_weights(spec: ModelSpec, accept_licence: bool = False) -> Path:
             f'the weights of {spec.name} could not be fetched: {reason[0].rstrip(".")}. '
             f'{_remedy(spec)}') from error
     # the server announces the sha256 of large files; it holds for this download and all later ones
-    announced = remote.etag and re.fullmatch('[0-9a-f]{64}', remote.etag)
-    _record_official(spec, remote.etag if announced else sha256(path))
+    announced = re.fullmatch('[0-9a-f]{64}', remote.etag or '')
+    _record_official(spec, announced[0] if announced else sha256(path))
     _verify(spec, path)
     return path
 

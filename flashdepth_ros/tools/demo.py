@@ -28,6 +28,7 @@ from ..process import keep_large_buffers, use_transport_profile
 
 NAMESPACE = 'demo'
 HEIGHT = 360  # of each picture in a row
+MOST_BYTES = 1 << 30  # of images that wait for their depth
 STAGES = ('decode', 'preprocess', 'model', 'postprocess', 'publish', 'total', 'age')
 
 
@@ -52,9 +53,14 @@ class Recorder(Node):
         self.create_subscription(DepthStatus, 'depth_node/status', self._on_status, 1)
 
     def _on_image(self, message: Image) -> None:
-        self.images[stamp_to_ns(message.header.stamp)] = image_to_rgb(message).copy()
-        for stamp in list(self.images)[:-60]:  # those that never became depth
-            if stamp not in self.depths:
+        image = image_to_rgb(message).copy()
+        self.images[stamp_to_ns(message.header.stamp)] = image
+        # A slow machine may take many seconds for a frame: its image must still be here then.
+        newest = max(self.depths, default=0)
+        waiting = [stamp for stamp in self.images if stamp not in self.depths]
+        too_many = len(waiting) - MOST_BYTES // image.nbytes
+        for index, stamp in enumerate(waiting):
+            if stamp < newest or index < too_many:  # older ones never become depth
                 del self.images[stamp]
 
     def _on_depth(self, message: Image) -> None:

@@ -37,7 +37,7 @@ class Truth:
         return len(self._paths)
 
     def depth(self, index: int) -> np.ndarray:
-        """Return a frame's depth (height, width) in metres, float64."""
+        """Return a frame's depth in metres, float64 (height, width)."""
         path = self._paths[index]
         values = read_array(path).astype(np.float64)
         return values / self._png_scale if path.suffix == '.png' else values
@@ -117,8 +117,8 @@ def evaluate(
         disparity, depth, mask = read(index)
         if fit.empty or not first_frame:
             fit.add(disparity, depth, mask)
-        known += np.count_nonzero(mask)
-        predicted += np.count_nonzero(mask & np.isfinite(disparity))
+        known += int(np.count_nonzero(mask))
+        predicted += int(np.count_nonzero(mask & np.isfinite(disparity)))
         if mask.any():
             largest = max(largest, float(1 / depth[mask].min()))
     if fit.empty:
@@ -142,7 +142,7 @@ def evaluate(
         if before is not None:
             rows['change_error'].append(metrics.change_error(
                 before[1], now[1], before[2], now[2], before[3] & now[3]))
-            if poses is not None:
+            if intrinsics is not None and poses is not None:
                 rows['tae'].append(100 * metrics.pair_alignment_error(
                     before[0], now[0], intrinsics[index - 1], poses[index - 1], poses[index]))
         before = now

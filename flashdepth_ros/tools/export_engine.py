@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import logging
 from pathlib import Path
 import sys
+from typing import cast
 
 from ..engines import BACKENDS, EngineError
 from ..engines.export import GraphKey, load_model, read_metadata, write_graph
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         identity = {}
         if plan:  # first, because exporting takes long
-            engine: type[TensorRtEngine] = BACKENDS[options.library]
+            engine = cast(type[TensorRtEngine], BACKENDS[options.library])
             library = import_library(engine.modules, engine.packages[0], engine.backend)
             identity = engine.identity(library)
         weights = str(resolve_weights(spec, options.weights))

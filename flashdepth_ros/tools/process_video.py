@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 import sys
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from ..depth_files import SUFFIXES, DepthWriter, check_free, colour_range, png_scale
@@ -27,6 +28,7 @@ from ..models import (
     randomise,
 )
 from ..models.dpt import upsample
+from ..models.video_depth_anything import VideoDepthAnything
 from ..models.weights import resolve_weights, sha256
 
 FIRST_FRAMES = 8  # these are held back and fix the colours, and the scale of relative 16-bit depth
@@ -45,8 +47,8 @@ def stream_depth(
 
 @torch.inference_mode()
 def window_depth(
-    frames: Iterable[np.ndarray], model: nn.Module, device: str, size: tuple[int, int] | None,
-    short_side: int = 0,
+    frames: Iterable[np.ndarray], model: VideoDepthAnything, device: str,
+    size: tuple[int, int] | None, short_side: int = 0,
 ) -> Iterator[Tensor]:
     """Yield the final output for each RGB frame of a model that has a window mode, on the CPU.
 
@@ -101,7 +103,8 @@ def process(
                 reason = str(error).splitlines()[0]
                 raise EngineError(f'--device {device} cannot run {model}: {reason}') from error
             outputs = window_depth(
-                chosen, network, device, frames.size if camera_size else None, short_side)
+                chosen, cast(VideoDepthAnything, network), device,
+                frames.size if camera_size else None, short_side)
         else:
             engine = open_engine(
                 spec, str(file), backend, device,

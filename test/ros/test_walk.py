@@ -2,6 +2,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
+from rclpy.parameter import Parameter
 from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import Image
 
@@ -119,6 +120,23 @@ def test_namespace_and_preview_and_disparity(rig):
     assert_allclose(100 / to_array(disparities[0])[finite], depth[finite], rtol=1e-5)
     assert node.spin_until(lambda: node.health('model'))
     assert node.health('model').name == 'robot/front/depth_node: model'
+
+
+def test_the_preview_says_its_status_below_the_depth(rig):
+    node = rig().activate()
+    previews = node.collect(Image, 'depth/preview')
+    assert node.spin_until(lambda: node.depth_node.count_subscribers('/depth/preview'))
+    node.spin_until(lambda: False, 0.3)
+    frame = street(1, 168, 322)[0]
+    for count, status in enumerate((True, False), start=1):
+        node.depth_node.set_parameters([Parameter('preview.status', value=status)])
+        node.depth_of(frame, count * SECOND)
+        assert node.spin_until(lambda count=count: len(previews) == count)
+        assert node.reset().success  # so that both frames have the same depth
+    with_status, without = (
+        np.frombuffer(preview.data, np.uint8).reshape(168, 322, 3) for preview in previews)
+    changed = (with_status != without).any(axis=(1, 2))
+    assert changed[-20:].any() and not changed[:112].any()
 
 
 def test_the_newest_frame_wins_and_replaced_frames_are_counted(rig):
