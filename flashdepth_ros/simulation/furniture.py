@@ -43,8 +43,8 @@ class Maker:
         hue, strong = rng.uniform(), rng.random() < 0.35
         self._tints = [
             tuple(hsv((hue + rng.normal(0, 0.05)) % 1,
-                      rng.uniform(0.4, 0.95) if strong else rng.uniform(0, 0.4),
-                      rng.uniform(0.15, 1.0))) for _ in range(4)]
+                      rng.uniform(0.3, 0.85) if strong else rng.uniform(0, 0.35),
+                      rng.uniform(0.25, 1.0))) for _ in range(4)]
         self._materials = rng.integers(0, 1000, 4)
 
     def add(self, shape: Shape, position: tuple, size: tuple, look: int = 0,

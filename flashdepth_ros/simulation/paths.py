@@ -105,8 +105,8 @@ def drive(
         ahead = _smooth(ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9),
                         0.8 * n / period)
         headings = np.arctan2(ahead[:, 1], ahead[:, 0])
-        if rng.random() < 0.5:  # the camera looks elsewhere than ahead
-            headings = headings + rng.uniform(-math.pi, math.pi)
+        if rng.random() < 0.3:  # the camera looks elsewhere than ahead
+            headings = headings + rng.uniform(-1.2, 1.2)
         return Path(positions, headings, period)
     place = spots[rng.integers(len(spots))]
     headings = rng.uniform(0, 2 * math.pi) + np.linspace(0, 2 * math.pi, 240, endpoint=False)

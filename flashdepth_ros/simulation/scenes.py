@@ -138,12 +138,12 @@ class _Builder:
         spec.visual.quality.numslices, spec.visual.quality.numstacks = 16, 8
         self._count = 0
         self.surfaces = [self._cube() for _ in range(10)]
-        self.plain = self._material(
+        self.plain = self.material(
             make_texture(rng, 'plain', np.ones(3), np.ones(3), 32), cube=True)
 
     # ---- materials ----
 
-    def _material(self, picture: np.ndarray, cube: bool, per_metre: float = 1.0,
+    def material(self, picture: np.ndarray, cube: bool, per_metre: float = 1.0,
                   emission: float = 0.0) -> str:
         self._count += 1
         name = f'm{self._count}'
@@ -154,7 +154,7 @@ class _Builder:
         texture.data = np.tile(picture, (6 if cube else 1, 1, 1)).tobytes()
         shiny = self.rng.random() < 0.3
         material = self.spec.add_material(
-            name=name, texuniform=True, texrepeat=[per_metre, per_metre], emission=emission,
+            name=name, texuniform=not cube, texrepeat=[per_metre, per_metre], emission=emission,
             specular=self.rng.uniform(0.2, 0.7) if shiny else 0.05,
             shininess=self.rng.uniform(0.2, 0.9) if shiny else 0.1)
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
@@ -166,7 +166,7 @@ class _Builder:
         first = hsv(rng.uniform(), rng.uniform(0, 0.15), rng.uniform(0.8, 1.0))
         second = hsv(rng.uniform(), rng.uniform(0, 0.6), rng.uniform(0.25, 1.0))
         pattern = rng.choice(list(PATTERNS), p=_odds(plain=5, cloudy=4, wood=4))
-        return self._material(make_texture(rng, pattern, first, second, 64), cube=True)
+        return self.material(make_texture(rng, pattern, first, second, 64), cube=True)
 
     def covering(self, bright: tuple[float, float], **likely: float) -> str:
         """Make the material of a floor, wall or ceiling, with values in the range `bright`."""
@@ -177,7 +177,7 @@ class _Builder:
         second = (hsv(rng.uniform(), rng.beta(1.2, 3), rng.uniform(0.1, 1)) if rng.random() < 0.3
                   else first * rng.uniform(0.5, 0.95))
         pattern = rng.choice(list(PATTERNS), p=_odds(**likely))
-        return self._material(make_texture(rng, pattern, first, second), cube=False,
+        return self.material(make_texture(rng, pattern, first, second), cube=False,
                               per_metre=1 / rng.uniform(0.6, 2.5))
 
     # ---- shapes ----
@@ -246,12 +246,18 @@ class _Architect:
         rng = self.rng
         self.frame = hsv(rng.uniform(), rng.beta(1, 4), rng.uniform(0.2, 1))
         self.skirting = rng.uniform(0.05, 0.15) if rng.random() < 0.6 else 0.0
+        # few, and shared by the rooms: making textures and uploading them takes longest
+        self._floors = [builder.covering((0.3, 0.9), wood=6, tiles=4, cloudy=4, speckles=2)
+                        for _ in range(2)]
+        self._walls = [builder.covering((0.55, 1.0), plain=8, cloudy=5, tiles=2)
+                       for _ in range(3)]
+        self._ceilings = [builder.covering((0.75, 1.0), plain=10, tiles=3, cloudy=2)]
+        self._daylight = ''
 
     def coverings(self) -> tuple[str, str, str]:
         """Return materials of floor, walls and ceiling."""
-        return (self.build.covering((0.2, 0.85), wood=6, tiles=4, cloudy=4, speckles=2),
-                self.build.covering((0.45, 1.0), plain=8, cloudy=4, tiles=2),
-                self.build.covering((0.7, 1.0), plain=8, tiles=3, cloudy=2))
+        return tuple(pool[self.rng.integers(len(pool))]
+                     for pool in (self._floors, self._walls, self._ceilings))
 
     def level(self, x0: float, y0: float, x1: float, y1: float, z: float, material: str) -> None:
         """Add a floor (z = 0) or a ceiling."""
@@ -325,12 +331,15 @@ class _Architect:
 
     def daylight(self) -> str:
         """Make the shining material of a window."""
-        rng = self.rng
-        y = np.linspace(0, 1, 64)[:, None, None]
-        sky, ground = hsv(0.58, rng.uniform(0, 0.5), 1.0), hsv(rng.uniform(), 0.3, 0.6)
-        mix = np.clip((y - rng.uniform(0.4, 0.8)) * 8, 0, 1)
-        picture = (sky * (1 - mix) + ground * mix) * np.ones((64, 64, 1))
-        return self.build._material((picture * 255).astype(np.uint8), cube=True, emission=0.9)
+        if not self._daylight:
+            rng = self.rng
+            y = np.linspace(0, 1, 64)[:, None, None]
+            sky, ground = hsv(0.58, rng.uniform(0, 0.5), 1.0), hsv(rng.uniform(), 0.3, 0.6)
+            mix = np.clip((y - rng.uniform(0.4, 0.8)) * 8, 0, 1)
+            picture = (sky * (1 - mix) + ground * mix) * np.ones((64, 64, 1))
+            self._daylight = self.build.material(
+                (picture * 255).astype(np.uint8), cube=True, emission=0.9)
+        return self._daylight
 
 
 def _size(rng: np.random.Generator, kind: str) -> tuple[float, float, float]:
@@ -352,10 +361,10 @@ def _furnish(builder: _Builder, floor: Floor, walls: list[_Wall], kind: str,
             reach = np.abs(wall.along) * (last - first) + np.abs(wall.inward) * 1.0
             floor.take(x, y, *(reach + 0.1))
     area = floor.length * floor.width
-    crowd = rng.uniform(0.1, 1.0)
-    for _ in range(int(crowd * {'room': 14, 'corridor': 7, 'hall': 18}[kind])):
+    crowd = rng.uniform(0.25, 1.0)
+    for _ in range(int(crowd * {'room': 24, 'corridor': 16, 'hall': 40}[kind])):
         _place_at_wall(builder, floor, walls[rng.integers(4)], kind)
-    for _ in range(int(crowd * min(area / 5, 16) * (0.4 if kind == 'corridor' else 1))):
+    for _ in range(int(crowd * min(area / 2.5, 40) * (0.4 if kind == 'corridor' else 1))):
         item = _pick(rng, furniture.FREE_STANDING)
         heading = rng.uniform(0, 2 * math.pi)
         c, s = abs(math.cos(heading)), abs(math.sin(heading))
@@ -447,14 +456,15 @@ def _openings(rng: np.random.Generator, wall: _Wall, height: float,
 def _light(builder: _Builder, length: float, width: float, height: float) -> np.ndarray:
     """Add lamps, daylight and what is everywhere; return the lights' flicker."""
     rng, spec = builder.rng, builder.spec
-    ambient = rng.uniform(0.15, 0.5)
+    ambient = rng.uniform(0.3, 0.65)
     warmth = np.array([1 + rng.uniform(0, 0.12), 1.0, 1 - rng.uniform(-0.08, 0.25)])
     spec.visual.headlight.active = 1
     spec.visual.headlight.ambient = ambient * warmth / warmth.max()
-    spec.visual.headlight.diffuse = np.full(3, rng.uniform(0, 0.25))
+    spec.visual.headlight.diffuse = np.full(3, rng.uniform(0, 0.4))
     spec.visual.headlight.specular = np.zeros(3)
+    glow = builder.material(np.full((8, 8, 3), 255, np.uint8), cube=True, emission=1.0)
     lamps = rng.integers(1, 4)
-    power = rng.uniform(0.35, 0.95) / lamps ** 0.6
+    power = rng.uniform(0.6, 1.4) / lamps ** 0.6
     for i in range(lamps):
         x = length * (i + rng.uniform(0.3, 0.7)) / lamps
         y = width * rng.uniform(0.25, 0.75)
@@ -464,10 +474,8 @@ def _light(builder: _Builder, length: float, width: float, height: float) -> np.
             attenuation=[1, rng.uniform(0, 0.15), rng.uniform(0, 0.03)],
             castshadow=builder.shadows and i == 0)
         half = (rng.uniform(0.1, 0.6), rng.uniform(0.06, 0.3))
-        picture = np.full((8, 8, 3), 255, np.uint8)
         builder.box((x - half[0], y - half[1], height - 0.04),
-                    (x + half[0], y + half[1], height + 0.02), np.ones(3),
-                    builder._material(picture, cube=True, emission=1.0))
+                    (x + half[0], y + half[1], height + 0.02), np.ones(3), glow)
     lights = lamps
     if rng.random() < 0.5:  # daylight from one side
         side = rng.uniform(0, 2 * math.pi)
