@@ -15,7 +15,7 @@ from ..geometry import Intrinsics
 from .scenes import Scene
 
 SAMPLES = 2  # a pixel's samples along each side
-SAME_SURFACE = 0.9  # smallest ratio of inverse depths that are taken for one surface
+SAME_SURFACE = 0.85  # smallest ratio of inverse depths that are taken for one surface
 
 
 class SimulationError(RuntimeError):
