@@ -2,11 +2,13 @@
 from dataclasses import replace
 from itertools import pairwise
 
+from egl import needs_egl
 import numpy as np
 import pytest
 
-from flashdepth_ros.simulation import Effects, disturb
-from flashdepth_ros.simulation.effects import NONE
+needs_egl()
+
+from flashdepth_ros.simulation.effects import NONE, Effects, disturb  # noqa: E402
 
 GREY = np.full((60, 80, 3), 128, np.uint8)
 
