@@ -21,10 +21,10 @@ class Effects:
     lens: float = 0.4       # fixed: vignetting and a tone curve
 
 
-NONE = Effects(0, 0, 0, 0, 0, 0)
+USUAL, NONE = Effects(), Effects(0, 0, 0, 0, 0, 0)
 
 
-def disturb(rgb: np.ndarray, seed: int, index: int, effects: Effects = Effects(),
+def disturb(rgb: np.ndarray, seed: int, index: int, effects: Effects = USUAL,
             rate: float = 10.0) -> np.ndarray:
     """Return frame `index` of a sequence with effects: (h, w, 3) uint8, not the array given.
 
@@ -70,7 +70,7 @@ def _lens(picture: np.ndarray, fixed: np.random.Generator, strength: float) -> n
     height, width = picture.shape[:2]
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
     shade = 1 - strength * fixed.uniform(0, 0.5) * (x ** 2 + y ** 2) / 2
-    gamma = 2.0 ** (strength * fixed.normal(0, 0.35))
+    gamma = 2.0 ** (strength * fixed.normal(-0.5, 0.4))  # cameras brighten what is dark
     return picture ** np.float32(gamma) * shade[..., None].astype(np.float32)
 
 
@@ -109,6 +109,6 @@ def _specks(picture: np.ndarray, fresh: np.random.Generator, strength: float) ->
     picture = picture.copy()
     for x, y, tone in zip(fresh.integers(0, width, count), fresh.integers(0, height, count),
                           fresh.uniform(-0.3, 1.3, count), strict=True):
-        reach = int(fresh.integers(0, max(2, round(0.012 * width))))
+        reach = int(fresh.integers(0, max(2, round(0.006 * width))))
         picture[max(0, y - reach):y + reach + 1, max(0, x - reach):x + reach + 1] = tone
     return picture
