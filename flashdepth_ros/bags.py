@@ -1,6 +1,7 @@
 """Reads and writes bags (rosbag2 with SQLite or MCAP, ROS 1) with rosbags, without a ROS graph."""
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,41 +39,42 @@ def read_together(path: Path, topics: dict[str, str]) -> Iterator[dict[str, np.n
     store = rosbags.typesys.get_typestore(rosbags.typesys.Stores.LATEST)
     try:
         with rosbags.highlevel.AnyReader([path], default_typestore=store) as reader:
-            keys = _keys_of(reader, path, topics)
-            connections = [each for each in reader.connections if each.topic in keys]
-            yield from _paired((
-                (keys[connection.topic], reader.deserialize(data, connection.msgtype))
-                for connection, _, data in reader.messages(connections)), set(topics))
+            topics = _resolved(reader, path, topics)
+            connections = [each for each in reader.connections if each.topic in topics.values()]
+            messages = ((connection.topic, reader.deserialize(data, connection.msgtype))
+                        for connection, _, data in reader.messages(connections))
+            yield from _paired(messages, topics)
     except (rosbags.highlevel.AnyReaderError, OSError) as error:
         raise BagError(f'{path} cannot be read as a bag: {error}') from error
     except MessageError as error:
         raise BagError(f'{path}: {error}') from error
 
 
-def _keys_of(reader, path: Path, topics: dict[str, str]) -> dict[str, str]:
+def _resolved(reader, path: Path, topics: dict[str, str]) -> dict[str, str]:
+    """Return the topics as they are named in the bag; BagError where one is not there."""
     kinds = {each.topic: each.msgtype for each in reader.connections}
-    keys = {}
-    for key, topic in topics.items():
-        name = '/' + topic.lstrip('/')
-        if kinds.get(name) != 'sensor_msgs/msg/Image':
+    resolved = {key: '/' + topic.lstrip('/') for key, topic in topics.items()}
+    for topic in resolved.values():
+        if kinds.get(topic) != 'sensor_msgs/msg/Image':
             images = [each for each, kind in kinds.items() if kind == 'sensor_msgs/msg/Image']
             raise BagError(
-                f"{path} has no images on {name}; it has them on: {', '.join(images) or 'none'}")
-        keys[name] = key
-    return keys
+                f"{path} has no images on {topic}; it has them on: {', '.join(images) or 'none'}")
+    return resolved
 
 
 def _paired(
-    messages: Iterator[tuple[str, object]], keys: set[str],
+    messages: Iterator[tuple[str, Any]], topics: dict[str, str],
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Decode messages and yield those together that have one stamp and complete the keys."""
-    waiting: dict[int, dict[str, object]] = {}
-    for key, message in messages:
+    """Decode and yield those messages together that have one stamp on all topics."""
+    waiting: dict[int, dict[str, Any]] = {}
+    wanted = set(topics.values())
+    for topic, message in messages:
         stamp = stamp_to_ns(message.header.stamp)
-        waiting.setdefault(stamp, {})[key] = message
-        if waiting[stamp].keys() == keys:
-            yield {key: image_to_rgb(each) if key == 'rgb' else image_to_depth(each)
-                   for key, each in waiting.pop(stamp).items()}
+        waiting.setdefault(stamp, {})[topic] = message
+        if waiting[stamp].keys() == wanted:
+            whole = waiting.pop(stamp)
+            yield {key: image_to_rgb(whole[name]) if key == 'rgb' else image_to_depth(whole[name])
+                   for key, name in topics.items()}
         if len(waiting) > WAITING:
             del waiting[min(waiting)]
 

@@ -143,7 +143,7 @@ def score(
                     cameras.poses[index]))
         before = now
     means = {name: metrics.mean(values) for name, values in rows.items()}
-    return Scores(frames=frames, coverage=predicted / known, scale=float(scale),
+    return Scores(frames=frames, coverage=float(predicted / known), scale=float(scale),
                   shift=float(shift), **means, rows=rows)
 
 

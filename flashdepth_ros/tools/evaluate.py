@@ -155,7 +155,7 @@ def simulated(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
                         poses.append(frame.pose)
                         yield frame.rgb
                 network.depth(pictures(), predictions)
-                yield Compared(f'seed {seed}', predictions, truth, Cameras(
+                yield Compared(f'{options.model}, seed {seed}', predictions, truth, Cameras(
                     np.broadcast_to(matrix, (len(poses), 3, 3)), np.array(poses)))
     finally:
         network.close()
@@ -186,7 +186,8 @@ def bagged(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
             network.close()
     if not len(truth):
         raise ScoringError(f'{path} holds no images of one stamp on {", ".join(topics.values())}')
-    yield Compared(path.name, predictions, truth)
+    name = path.name if options.model is None else f'{options.model}, {path.name}'
+    yield Compared(name, predictions, truth)
 
 
 def live(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
@@ -216,7 +217,7 @@ def stored(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
 
 
 def seeds(text: str) -> list[int]:
-    """Parse '7', '0:5' (0 to 4) or '1,4,9'; argparse reports what is none of them."""
+    """Parse '7', '0:5' (0 to 4, as a slice) or '1,4,9'; argparse reports what is none of them."""
     if ':' in text:
         first, last = text.split(':')
         found = list(range(int(first or 0), int(last)))

@@ -6,8 +6,6 @@ import sys
 
 from tqdm import tqdm
 
-from ..bags import BagError, BagWriter
-
 
 def size(text: str) -> tuple[int, int]:
     """Parse WIDTHxHEIGHT; argparse reports what is none."""
@@ -38,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.frames < 1 or not options.rate > 0:
         parser.error('--frames and --rate must be larger than 0')
+    from ..bags import BagError, BagWriter  # needs ROS' messages, which evaluate does not
     try:
         from ..simulation import Renderer
         from ..simulation.effects import NONE, USUAL
