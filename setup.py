@@ -112,5 +112,6 @@ setup(
         'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
         'process_video = flashdepth_ros.tools.process_video:main',
         'evaluate = flashdepth_ros.tools.evaluate:main',
+        'record_simulation = flashdepth_ros.tools.record_simulation:main',
     ]},
 )
