@@ -61,7 +61,7 @@ TENSORRT = [
     'tensorrt-rtx-cu12-bindings',  # tensorrt itself, for engine.backend tensorrt
 ]
 SIMULATION = [
-    'mujoco>=3.3',  # builds and renders the indoor scenes; wants libegl1 and libgl1-mesa-dri
+    'mujoco>=3.3',  # builds and renders the indoor scenes; docs/simulation.md: its libraries
 ]
 EVALUATION = [
     'rosbags',      # reads and writes bags and MCAP without ROS

@@ -17,7 +17,7 @@ from ..msg import DepthStatus
 from ..process import keep_large_buffers, use_transport_profile
 from ..scoring import FrameStore, ScoringError
 
-WAITING = 100  # true frames that wait for their depth; a slow network answers late
+WAITING = 300  # true frames that wait for their depth; a slow network answers late
 
 
 class LiveFrames(Node):
