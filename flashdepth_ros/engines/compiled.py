@@ -1,5 +1,6 @@
 """The step compiled by PyTorch (torch.compile), on a CPU or a CUDA device."""
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ class CompiledTorchEngine(TorchEngine):
 
     def _compile(self) -> None:
         self._graphs = self.device.startswith('cuda')
-        self._compiled = torch.compile(
+        self._compiled: Any = torch.compile(
             self._model.step, dynamic=False, fullgraph=True,
             mode='reduce-overhead' if self._graphs else 'default')
 
