@@ -37,6 +37,7 @@ from .messages import (
     info_to_intrinsics,
     intrinsics_to_info,
     mask_to_image,
+    pack_colours,
     points_to_cloud,
     stamp_to_ns,
 )
@@ -334,8 +335,9 @@ class CameraTopics:
         if settings['points.color']:
             if rgb.shape[:2] != depth.shape:
                 rgb = cv2.resize(rgb, depth.shape[::-1], interpolation=cv2.INTER_AREA)
-            colours = rgb[::stride, ::stride]
+            colours = pack_colours(rgb, stride)
         if settings['points.voxel'] and not organized:
-            points, colours = voxel_filter(points, colours, settings['points.voxel'])
-            points, colours = points[None], None if colours is None else colours[None]
+            points, colours = voxel_filter(
+                points, None if colours is None else colours[..., None], settings['points.voxel'])
+            points, colours = points[None], None if colours is None else colours[None, :, 0]
         return points_to_cloud(points, colours, organized, header, self._messages[self._points])

@@ -6,6 +6,7 @@ in the camera's optical frame, x right, y down, z forward (REP 103).
 from dataclasses import dataclass
 import math
 
+import cv2
 import numpy as np
 
 
@@ -66,9 +67,7 @@ def unproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int = 1) -> np.
             f'{intrinsics.width}x{intrinsics.height}')
     x, y = intrinsics.rays(stride)
     z = depth[::stride, ::stride]
-    z = np.where(np.isfinite(z), z, np.float32(np.nan))
-    points = np.empty((*z.shape, 3), dtype=np.float32)
-    np.multiply(z, x, out=points[..., 0])
-    np.multiply(z, y[:, None], out=points[..., 1])
-    points[..., 2] = z
-    return points
+    with np.errstate(invalid='ignore'):
+        z = z + z * np.float32(0)  # infinity times 0 is NaN; a mask takes far longer
+    # NumPy is fast on planes, and OpenCV in making points of them
+    return cv2.merge([z * x, z * y[:, None], z])

@@ -369,27 +369,40 @@ def _moved(centre: float, reference: float, moved_reference: float, scale: float
     return moved_reference + (centre - reference) * scale
 
 
+def pack_colours(rgb: np.ndarray, stride: int = 1) -> np.ndarray:
+    """RGB (H, W, 3) uint8 -> every stride-th pixel as 0x00RRGGBB, (h, w) uint32.
+
+    That is how a cloud's field rgb holds colours. The upper byte is 0: with another one the field,
+    which is declared as a float, would often be NaN.
+    """
+    rows = rgb[::stride]
+    packed = np.zeros(rows.shape[:2], '<u4')
+    cv2.mixChannels([rows], [packed.view(np.uint8).reshape(*rows.shape[:2], 4)], [0, 2, 1, 1, 2, 0])
+    return packed[:, ::stride]
+
+
 _FLOATS = [
     PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
     for i, name in enumerate(('x', 'y', 'z', 'rgb'))]
 
 
 def points_to_cloud(
-    points: np.ndarray, rgb: np.ndarray | None, organized: bool, header: Header,
+    points: np.ndarray, colours: np.ndarray | None, organized: bool, header: Header,
     out: PointCloud2 | None = None,
 ) -> PointCloud2:
     """Points (H, W, 3) float32 with NaN for no value -> PointCloud2, into `out` where given.
 
-    rgb: colours (H, W, 3) uint8 of the points, or None for a cloud without the field rgb.
+    colours: (H, W) of the points as pack_colours gives them, or None for no field rgb.
     organized: keep the grid and the NaN; otherwise one row of the points that have a value.
     """
     message = out or PointCloud2()
-    channels = 3 if rgb is None else 4
-    if organized:
-        shape, keep = points.shape[:2], ...
-    else:
+    channels = 3 if colours is None else 4
+    shape, keep = points.shape[:2], None
+    if not organized:
         keep = np.isfinite(points[..., 2])
         shape = (1, int(np.count_nonzero(keep)))
+        if shape[1] == keep.size:
+            keep = None
     message.header = header
     message.height, message.width = shape
     message.fields = _FLOATS[:channels]
@@ -397,9 +410,18 @@ def points_to_cloud(
     message.is_dense = not organized
     message.point_step = 4 * channels
     message.row_step = message.point_step * shape[1]
-    cloud = _view(message, message.row_step * shape[0]).view(np.float32).reshape(-1, channels)
-    cloud[:, :3] = points[keep].reshape(-1, 3)
-    if rgb is not None:
-        red, green, blue = (rgb[keep].reshape(-1, 3)[:, i].astype(np.uint32) for i in range(3))
-        cloud.view(np.uint32)[:, 3] = red << 16 | green << 8 | blue
+    view = _view(message, message.row_step * shape[0])
+    if colours is None:
+        cloud = np.ascontiguousarray(points)
+    else:  # straight into the message where every point goes there
+        cloud = np.empty((*points.shape[:2], 4), np.float32) if keep is not None else (
+            view.view(np.float32).reshape(*points.shape[:2], 4))
+        packed = np.ascontiguousarray(colours, np.uint32).view(np.float32)
+        if cloud.size:  # OpenCV refuses nothing
+            cv2.mixChannels(
+                [np.ascontiguousarray(points), packed], [cloud], [0, 0, 1, 1, 2, 2, 3, 3])
+    if keep is not None or colours is None:
+        # whole points as one element each: picking rows is many times slower
+        whole = cloud.view(f'V{message.point_step}').ravel()
+        view.view(whole.dtype)[...] = whole if keep is None else whole[keep.ravel()]
     return message

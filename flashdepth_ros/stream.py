@@ -7,7 +7,7 @@ import torch
 
 from .engines import Engine, State
 from .models import prepare_frame
-from .models.dpt import upsample
+from .resampling import resize_aligned
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class DepthStream:
     @staticmethod
     def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
         """Resize an output (h, w) to the camera's size as the models' authors do, before metres."""
-        if output.shape != (height, width):
-            output = upsample(output[None, None], (height, width))[0, 0]
-        return output.numpy()
+        return resize_aligned(output.numpy(), height, width)
 
 
 def step_together(

@@ -17,6 +17,7 @@ from flashdepth_ros.messages import (
     image_to_rgb,
     info_to_intrinsics,
     intrinsics_to_info,
+    pack_colours,
     points_to_cloud,
     rgb_to_image,
 )
@@ -322,7 +323,7 @@ def test_clouds():
     depth[1, 2] = np.nan
     points = unproject(depth, camera)
     out = PointCloud2()
-    grid = points_to_cloud(points, RGB, True, Header(), out)
+    grid = points_to_cloud(points, pack_colours(RGB), True, Header(), out)
     assert (grid.height, grid.width, grid.point_step, grid.row_step) == (5, 7, 16, 112)
     assert not grid.is_dense
     assert [(field.name, field.offset) for field in grid.fields] == [
@@ -336,5 +337,6 @@ def test_clouds():
     assert (dense.height, dense.width, dense.point_step, dense.is_dense) == (1, 34, 12, True)
     assert len(dense.data) == 34 * 12
     assert np.isfinite(np.frombuffer(dense.data, np.float32)).all()
-    empty = points_to_cloud(np.full((5, 7, 3), np.nan, np.float32), RGB, False, Header(), out)
+    empty = points_to_cloud(
+        np.full((5, 7, 3), np.nan, np.float32), pack_colours(RGB), False, Header(), out)
     assert (empty.width, len(empty.data)) == (0, 0)
