@@ -1,5 +1,5 @@
 """One camera's topics: what it receives, and what is published of its depth."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import threading
 import time
@@ -62,15 +62,18 @@ LATCHED = QoSProfile(
 
 @dataclass(frozen=True)
 class Stages:
-    """When a frame passed each stage, in time.perf_counter seconds."""
+    """When a frame passed each stage, in time.perf_counter seconds.
+
+    Messages are made and published by turns; publishing is the seconds that the latter took.
+    """
 
     arrived: float
     started: float
     decoded: float
     prepared: float
     stepped: float
-    made: float
     published: float
+    publishing: float
 
 
 @dataclass
@@ -247,15 +250,17 @@ class CameraTopics:
     def finish(self, walk: Walk, output: Tensor, settings: Settings) -> None:
         """Publish what became of a frame: output (h, w) of the network."""
         stepped = time.perf_counter()
-        outgoing = self._outputs(output, walk, settings)
-        made = time.perf_counter()
-        for publisher, content in outgoing:
+        publishing = 0.0
+        # each as soon as it is made: the depth image is on its way while the cloud is made
+        for publisher, content in self._outputs(output, walk, settings):
+            made = time.perf_counter()
             publisher.publish(content)
+            publishing += time.perf_counter() - made
         self.arrivals.counts.processed += 1
         self.rate.tick()
         self.stages = Stages(
-            walk.arrival.time, walk.started, walk.decoded, walk.prepared, stepped, made,
-            time.perf_counter())
+            walk.arrival.time, walk.started, walk.decoded, walk.prepared, stepped,
+            time.perf_counter(), publishing)
 
     def intrinsics(self, width: int, height: int, settings: Settings) -> Intrinsics | None:
         """Return the camera of a width x height image, or None while nothing tells it."""
@@ -265,8 +270,8 @@ class CameraTopics:
             return Intrinsics.from_field_of_view(settings['camera.hfov'], width, height)
         return None
 
-    def _outputs(self, output: Tensor, walk: Walk, settings: Settings) -> list:
-        """Make the messages that somebody subscribes to, as (publisher, message)."""
+    def _outputs(self, output: Tensor, walk: Walk, settings: Settings) -> Iterator[tuple]:
+        """Make the messages that somebody subscribes to, one by one, as (publisher, message)."""
         header, rgb = walk.arrival.message.header, walk.rgb
         unit = self.stream.engine.spec.unit
         camera = self.intrinsics(rgb.shape[1], rgb.shape[0], settings)
@@ -279,37 +284,34 @@ class CameraTopics:
         if camera is None or not self._cloud_is_due(settings):
             wanted.discard(self._points)
         if not wanted:
-            return []
+            return
         height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
         camera = camera and camera.resized(width, height)
         output = self.stream.resample(output, height, width)
-        outgoing = []
         if self._disparity in wanted:
             with np.errstate(divide='ignore'):
                 disparity = 1 / output if unit is Unit.METRES else output
-            outgoing.append((self._disparity, depth_to_image(
-                disparity, header, out=self._messages[self._disparity])))
+            yield self._disparity, depth_to_image(
+                disparity, header, out=self._messages[self._disparity])
         if self._depth_info in wanted and camera is not None:
-            outgoing.append((self._depth_info, intrinsics_to_info(camera, header, self.info)))
+            yield self._depth_info, intrinsics_to_info(camera, header, self.info)
         if not wanted & {self._depth, self._points, self._preview, self._slice}:
-            return outgoing
+            return
         depth = np.full(output.shape, np.nan, np.float32) if scale is None else to_metres(
             output, unit, settings['scale.mode'], *scale,
             settings['output.min_range'], settings['output.max_range'])
         if self._depth in wanted:
-            outgoing.append((self._depth, depth_to_image(
-                depth, header, settings['output.encoding'], self._messages[self._depth])))
+            yield self._depth, depth_to_image(
+                depth, header, settings['output.encoding'], self._messages[self._depth])
         if self._preview in wanted:
             preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
                                    settings['preview.colormap'])
-            outgoing.append((
-                self._preview, bgr_to_image(preview, header, self._messages[self._preview])))
+            yield self._preview, bgr_to_image(preview, header, self._messages[self._preview])
         if self._slice in wanted:
             mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
-            outgoing.append((self._slice, mask_to_image(mask, header, self._messages[self._slice])))
+            yield self._slice, mask_to_image(mask, header, self._messages[self._slice])
         if self._points in wanted:
-            outgoing.append((self._points, self._cloud(depth, rgb, camera, header, settings)))
-        return outgoing
+            yield self._points, self._cloud(depth, rgb, camera, header, settings)
 
     def _cloud_is_due(self, settings: Settings) -> bool:
         now = time.perf_counter()

@@ -33,8 +33,7 @@ def _blend_rows(rows: np.ndarray, count: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def _places(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of the row before each place (count,), and the next one's share (count, 1).
-    """
+    """Return the row before each place (count,), and the share of the next one (count, 1)."""
     place = np.linspace(0, size - 1, count)
     first = np.minimum(place.astype(np.intp), max(size - 2, 0))
     return first, (place - first).astype(np.float32)[:, None]

@@ -340,3 +340,39 @@ def test_clouds():
     empty = points_to_cloud(
         np.full((5, 7, 3), np.nan, np.float32), pack_colours(RGB), False, Header(), out)
     assert (empty.width, len(empty.data)) == (0, 0)
+
+
+@pytest.mark.parametrize('stride', [1, 2, 3])
+@pytest.mark.parametrize('missing', [0.0, 0.3, 1.0])
+@pytest.mark.parametrize('coloured', [False, True])
+@pytest.mark.parametrize('organized', [False, True])
+def test_clouds_point_by_point(stride, missing, coloured, organized):
+    """The bytes are those that writing one point after the other gives."""
+    rng = np.random.default_rng(4)
+    rgb = rng.integers(0, 256, (11, 14, 3), dtype=np.uint8)
+    points = rng.normal(size=(*rgb[::stride, ::stride].shape[:2], 3)).astype(np.float32)
+    points[rng.random(points.shape[:2]) < missing] = np.nan
+    expected = b''
+    for point, (red, green, blue) in zip(
+            points.reshape(-1, 3), rgb[::stride, ::stride].reshape(-1, 3).tolist(), strict=True):
+        if organized or not np.isnan(point[2]):
+            expected += point.tobytes()
+            if coloured:
+                expected += struct.pack('<I', red << 16 | green << 8 | blue)
+    cloud = points_to_cloud(
+        points, pack_colours(rgb, stride) if coloured else None, organized, Header())
+    assert cloud.data.tobytes() == expected
+    assert cloud.row_step * cloud.height == len(expected)
+    assert cloud.height * cloud.width * cloud.point_step == len(expected)
+
+
+def test_colours_never_make_a_point_look_like_none():
+    packed = pack_colours(np.full((2, 2, 3), 255, np.uint8))
+    assert np.isfinite(packed.view(np.float32)).all()
+    assert packed.tolist() == [[0xFFFFFF] * 2] * 2
+
+
+def test_a_cloud_of_no_points():
+    cloud = points_to_cloud(
+        np.zeros((1, 0, 3), np.float32), np.zeros((1, 0), np.uint32), False, Header())
+    assert (cloud.width, len(cloud.data)) == (0, 0)
