@@ -9,14 +9,7 @@ import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.qos import (
-    QoSDurabilityPolicy,
-    QoSHistoryPolicy,
-    QoSProfile,
-    QoSReliabilityPolicy,
-    qos_policy_name_from_kind,
-    qos_profile_sensor_data,
-)
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
@@ -46,18 +39,10 @@ from .models import Unit
 from .msg import DepthStatus
 from .parameters import ANY_HEIGHT, Settings
 from .preview import colour_depth, slice_mask
+from .qos import LATCHED, NEWEST_RELIABLE, NEWEST_SENSOR_DATA
 from .rates import FrameRate
 from .scale import inverse_depth, to_metres
 from .stream import Continuity, DepthStream, FrameOrigin
-
-NEWEST_SENSOR_DATA = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1,
-    reliability=qos_profile_sensor_data.reliability)
-NEWEST_RELIABLE = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE,
-    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from ..camera_topics import NEWEST_SENSOR_DATA
 from ..executable import leave, prepare
 from ..geometry import Intrinsics
 from ..messages import intrinsics_to_info, rgb_to_image
+from ..qos import NEWEST_SENSOR_DATA
 from .pictures import forth_and_back, made, of_video
 
 SECOND = 1_000_000_000
