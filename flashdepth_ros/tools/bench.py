@@ -1,9 +1,9 @@
 """Measure a depth node from outside: a camera, the node and a subscriber, three real processes.
 
-First the highest rate at which almost no frame is lost is searched for; then frames are played at a
-fixed rate, and the time of every frame in each stage, from callback to publication and from stamp to
-subscriber is taken, besides processor time, memory and losses. With --against a second node with
-other options is measured in the same run, block by block in turns, since machines are noisy.
+First the highest rate at which almost no frame is lost is searched for. Then frames are played at
+a fixed rate, and the time of every frame is taken in each stage, from callback to publication and
+from stamp to subscriber, besides processor time, memory and losses. With --against a second node
+with other options is measured in the same run, block by block in turns: machines are noisy.
 """
 import argparse
 from collections.abc import Sequence
@@ -56,8 +56,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     how.add_argument('--size', default='1280x720', metavar='WxH', help="the camera's pictures")
     how.add_argument('--video', metavar='FILE', help='pictures from there (default: made ones)')
     how.add_argument('--cameras', type=int, default=1, metavar='N', help='(default: 1)')
-    how.add_argument('--rate', type=float, help='frames per second; the search for the peak '
-                     f'is left out (default: {SHARE_OF_PEAK} of the peak, of the slower node)')
+    how.add_argument('--rate', type=float,
+                     help='frames per second; the search for the peak is left out (default: '
+                     f'{SHARE_OF_PEAK} of the peak, of the slower node)')
     how.add_argument('--lost', type=float, default=1.0, metavar='PERCENT',
                      help='of the frames that may be lost at the peak rate (default: 1)')
     how.add_argument('--highest', type=float, default=120.0, metavar='RATE',
