@@ -26,6 +26,7 @@ from .messages import (
     check_image,
     compressed_to_rgb,
     depth_to_image,
+    depth_view,
     image_to_rgb,
     info_to_intrinsics,
     intrinsics_to_info,
@@ -282,9 +283,14 @@ class CameraTopics:
             yield self._depth_info, intrinsics_to_info(camera, header, self.info)
         if not wanted & {self._depth, self._points, self._preview, self._slice}:
             return
-        depth = np.full(output.shape, np.nan, np.float32) if scale is None else to_metres(
-            output, unit, settings['scale.mode'], *scale,
-            settings['output.min_range'], settings['output.max_range'])
+        # made where it is published from
+        depth = np.empty(output.shape, np.float32) if self._depth not in wanted else depth_view(
+            self._messages[self._depth], height, width)
+        if scale is None:
+            depth[...] = np.nan
+        else:
+            to_metres(output, unit, settings['scale.mode'], *scale,
+                      settings['output.min_range'], settings['output.max_range'], depth)
         if self._depth in wanted:
             yield self._depth, depth_to_image(
                 depth, header, settings['output.encoding'], self._messages[self._depth])

@@ -9,6 +9,8 @@ import math
 import cv2
 import numpy as np
 
+from .bands import bands
+
 
 @dataclass(frozen=True)
 class Intrinsics:
@@ -66,8 +68,12 @@ def unproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int = 1) -> np.
             f'depth of {depth.shape[1]}x{depth.shape[0]} pixels does not belong to a camera of '
             f'{intrinsics.width}x{intrinsics.height}')
     x, y = intrinsics.rays(stride)
-    z = depth[::stride, ::stride]
-    with np.errstate(invalid='ignore'):
-        z = z + z * np.float32(0)  # infinity times 0 is NaN; a mask takes far longer
-    # NumPy is fast on planes, and OpenCV in making points of them
-    return cv2.merge([z * x, z * y[:, None], z])
+    depth = depth[::stride, ::stride]
+    points = np.empty((*depth.shape, 3), np.float32)
+    for band in bands(len(depth), 4 * depth.shape[1]):
+        z = depth[band]
+        with np.errstate(invalid='ignore'):
+            z = z + z * np.float32(0)  # infinity times 0 is NaN; a mask takes far longer
+        # NumPy is fast on planes, and OpenCV in making points of them
+        cv2.merge([z * x, z * y[band, None], z], points[band])
+    return points

@@ -14,6 +14,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from .bands import bands
 from .geometry import Intrinsics
 
 MAX_SIDE = 16384  # larger images are taken for damaged messages
@@ -293,13 +294,23 @@ def image_to_depth(message: Image) -> np.ndarray:
     return depth
 
 
+def depth_view(message: Image, height: int, width: int) -> np.ndarray:
+    """Return the memory of a message that will be a depth image 32FC1, (height, width) float32.
+
+    depth_to_image then has nothing to copy.
+    """
+    return _view(message, 4 * height * width).view(np.float32).reshape(height, width)
+
+
 def _fill_image(message: Image, pixels: np.ndarray, encoding: str, header: Header) -> Image:
     message.header = header
     message.height, message.width = pixels.shape[:2]
     message.encoding = encoding
     message.is_bigendian = 0
     message.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels[0].nbytes
-    _view(message, pixels.nbytes).view(pixels.dtype).reshape(pixels.shape)[...] = pixels
+    view = _view(message, pixels.nbytes).view(pixels.dtype).reshape(pixels.shape)
+    if view.ctypes.data != pixels.ctypes.data:
+        view[...] = pixels
     return message
 
 
@@ -376,9 +387,12 @@ def pack_colours(rgb: np.ndarray, stride: int = 1) -> np.ndarray:
     which is declared as a float, would often be NaN.
     """
     rows = rgb[::stride]
-    packed = np.zeros(rows.shape[:2], '<u4')
-    cv2.mixChannels([rows], [packed.view(np.uint8).reshape(*rows.shape[:2], 4)], [0, 2, 1, 1, 2, 0])
-    return packed[:, ::stride]
+    packed = np.empty(rows[:, ::stride].shape[:2], '<u4')
+    for band in bands(len(rows), 4 * rows.shape[1]):
+        full = np.zeros((*rows[band].shape[:2], 4), np.uint8)
+        cv2.mixChannels([rows[band]], [full], [0, 2, 1, 1, 2, 0])
+        packed[band] = full.view('<u4')[:, ::stride, 0]
+    return packed
 
 
 _FLOATS = [
@@ -410,18 +424,21 @@ def points_to_cloud(
     message.is_dense = not organized
     message.point_step = 4 * channels
     message.row_step = message.point_step * shape[1]
-    view = _view(message, message.row_step * shape[0])
-    if colours is None:
-        cloud = np.ascontiguousarray(points)
-    else:  # straight into the message where every point goes there
-        cloud = np.empty((*points.shape[:2], 4), np.float32) if keep is not None else (
-            view.view(np.float32).reshape(*points.shape[:2], 4))
-        packed = np.ascontiguousarray(colours, np.uint32).view(np.float32)
-        if cloud.size:  # OpenCV refuses nothing
-            cv2.mixChannels(
-                [np.ascontiguousarray(points), packed], [cloud], [0, 0, 1, 1, 2, 2, 3, 3])
-    if keep is not None or colours is None:
-        # whole points as one element each: picking rows is many times slower
-        whole = cloud.view(f'V{message.point_step}').ravel()
-        view.view(whole.dtype)[...] = whole if keep is None else whole[keep.ravel()]
+    # whole points are one element each: picking rows of floats is many times slower
+    cloud = _view(message, message.row_step * shape[0]).view(f'V{message.point_step}')
+    if not len(cloud):
+        return message
+    end = 0
+    for band in bands(len(points), message.point_step * points.shape[1]):
+        whole = np.ascontiguousarray(points[band])
+        if colours is not None:
+            coloured = np.empty((*whole.shape[:2], 4), np.float32)
+            packed = np.ascontiguousarray(colours[band], np.uint32).view(np.float32)
+            cv2.mixChannels([whole, packed], [coloured], [0, 0, 1, 1, 2, 2, 3, 3])
+            whole = coloured
+        whole = whole.view(cloud.dtype).ravel()
+        if keep is not None:
+            whole = whole[keep[band].ravel()]
+        begin, end = end, end + len(whole)
+        cloud[begin:end] = whole
     return message

@@ -4,6 +4,8 @@ import functools
 import cv2
 import numpy as np
 
+from .bands import bands
+
 
 def resize_aligned(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize (h, w) float32 to (height, width), bilinear with aligned corners; itself if it fits.
@@ -22,18 +24,23 @@ def _blend_rows(rows: np.ndarray, count: int) -> np.ndarray:
     """Interpolate between rows (n, m), so that `count` are spread over them evenly."""
     if len(rows) == count:
         return rows
-    first, share = _places(len(rows), count)
-    result = rows.take(first, axis=0)
-    difference = rows.take(np.minimum(first + 1, len(rows) - 1), axis=0)
-    difference -= result
-    difference *= share
-    result += difference
+    first, second, share = _places(len(rows), count)
+    result = np.empty((count, rows.shape[1]), np.float32)
+    for band in bands(count, rows[0].nbytes):
+        blend = result[band]
+        difference = rows.take(second[band], axis=0)
+        # with mode raise NumPy would take the rows into an array of its own first
+        rows.take(first[band], axis=0, out=blend, mode='clip')
+        difference -= blend
+        difference *= share[band]
+        blend += difference
     return result
 
 
 @functools.lru_cache(maxsize=32)
-def _places(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row before each place (count,), and the share of the next one (count, 1)."""
+def _places(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows before and after each place (count,), and the latter's share (count, 1)."""
     place = np.linspace(0, size - 1, count)
     first = np.minimum(place.astype(np.intp), max(size - 2, 0))
-    return first, (place - first).astype(np.float32)[:, None]
+    second = np.minimum(first + 1, size - 1)
+    return first, second, (place - first).astype(np.float32)[:, None]
