@@ -59,10 +59,14 @@ def to_metres(
                 hundred = 100 if unit is Unit.HUNDRED_PER_METRE else 1
                 np.divide(np.float32(factor * hundred), values, out=metres)
             else:
-                inverse = 1 / values if unit is Unit.METRES else values
                 weight = factor / 100 if unit is Unit.HUNDRED_PER_METRE else factor
-                inverse = inverse * np.float32(weight) + np.float32(shift)
-                np.divide(1, np.maximum(inverse, np.float32(0)), out=metres)
+                if unit is Unit.METRES:
+                    np.divide(np.float32(weight), values, out=metres)
+                else:
+                    np.multiply(values, np.float32(weight), out=metres)
+                metres += np.float32(shift)
+                np.maximum(metres, np.float32(0), out=metres)
+                np.divide(np.float32(1), metres, out=metres)
             metres[metres > max_range] = np.inf
             metres[metres < min_range] = -np.inf
     return depth

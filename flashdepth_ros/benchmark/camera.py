@@ -76,6 +76,7 @@ def main() -> None:
     width, height = options.size
     pictures = of_video(options.video, height, width) if options.video else made(height, width)
     prepare([])
+    executor = SingleThreadedExecutor()  # its nodes have nothing to do, but leaving takes one
     camera = Camera(options.namespaces, options.cameras, pictures)
     for line in sys.stdin:
         command = json.loads(line)
@@ -83,7 +84,7 @@ def main() -> None:
                   else camera.play(**command))
         print(json.dumps(answer), flush=True)
     camera.node.destroy_node()
-    leave(SingleThreadedExecutor())
+    leave(executor)
 
 
 if __name__ == '__main__':
