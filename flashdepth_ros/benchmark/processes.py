@@ -8,8 +8,6 @@ import subprocess
 import sys
 import time
 
-import psutil
-
 
 class BenchmarkError(RuntimeError):
     """The benchmark cannot go on; the message says which process failed and how."""
@@ -70,6 +68,11 @@ class Node(Process):
     """The node that is measured: a command to which its namespace and parameters are given."""
 
     def __init__(self, namespace: str, command: str, parameters: dict[str, object]):
+        try:
+            import psutil
+        except ImportError as error:
+            raise BenchmarkError(f"psutil, which measures the node's processor time and memory, is "
+                                 f'missing ({error}): pip install psutil') from error
         arguments = shlex.split(command) if command else [
             sys.executable, '-m', 'flashdepth_ros.depth_node']
         arguments += ['--ros-args', '-r', f'__ns:=/{namespace}', '--log-level', 'warn']
@@ -87,7 +90,7 @@ class Node(Process):
         """Return the resident memory of the node and its children in bytes."""
         return sum(process.memory_info().rss for process in self._family())
 
-    def _family(self) -> list[psutil.Process]:
+    def _family(self) -> list:
         self.check()
         return [self._ps, *self._ps.children(recursive=True)]
 

@@ -27,6 +27,8 @@ from .compare_engines import matmul_peak, step_flops
 SHORT = {'model': 'model.name', 'weights': 'model.weights', 'backend': 'engine.backend',
          'precision': 'engine.precision', 'device': 'engine.device',
          'short_side': 'input.short_side'}
+# every pixel has a value whatever the weights are (at most 20 m), which is the most work
+EVERYWHERE = {'scale.mode': 'fixed', 'scale.shift': 0.05, 'output.min_range': 0.0}
 SHARE_OF_PEAK = 0.8  # the rate that is played where none is given
 SLOWEST_OPENING = 300.0  # seconds for an engine that must be exported first
 
@@ -111,7 +113,7 @@ def configurations(options: argparse.Namespace, cameras: Sequence[str]) -> list[
         'engine.backend': options.backend, 'engine.precision': options.precision,
         'engine.device': options.device, 'input.short_side': options.short_side,
         'input.width': options.width, 'input.height': options.height,
-        'cameras': list(cameras), **options.param}
+        'cameras': list(cameras), **EVERYWHERE, **options.param}
     first = Configuration(_label(options.command, options.model), 'bench_a',
                           _resolved(parameters), options.command)
     if not (options.against or options.against_command):
@@ -212,8 +214,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         'processor': processor(), 'cores': physical_cores(), 'matmul_peak': peaks,
         'size': options.size, 'cameras': options.cameras,
         'results': [as_json(result) for result in results]}))
-    plot(results, options.output / 'latency.png')
-    print(f'\n{text}\n{options.output}/: bench.md, bench.json, latency.png')
+    written = ['bench.md', 'bench.json']
+    try:
+        plot(results, options.output / 'latency.png')
+        written.append('latency.png')
+    except ImportError as error:
+        print(f'no plot, for want of matplotlib ({error}): pip install matplotlib',
+              file=sys.stderr)
+    print(f'\n{text}\n{options.output}/: {", ".join(written)}')
     return 0
 
 
