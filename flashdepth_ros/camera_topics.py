@@ -283,9 +283,10 @@ class CameraTopics:
             yield self._depth_info, intrinsics_to_info(camera, header, self.info)
         if not wanted & {self._depth, self._points, self._preview, self._slice}:
             return
-        # made where it is published from
-        depth = np.empty(output.shape, np.float32) if self._depth not in wanted else depth_view(
-            self._messages[self._depth], height, width)
+        if self._depth in wanted and settings['output.encoding'] == '32FC1':
+            depth = depth_view(self._messages[self._depth], height, width)  # published from there
+        else:
+            depth = np.empty(output.shape, np.float32)
         if scale is None:
             depth[...] = np.nan
         else:
