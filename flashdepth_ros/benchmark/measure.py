@@ -72,14 +72,18 @@ class Bench:
                  '--cameras', *cameras]
         self._cameras = cameras
         self._processes = []
-        self._camera = self._started(Peer(
-            'camera', 'flashdepth_ros.benchmark.camera', *names, '--size', str(width), str(height),
-            *(('--video', video) if video else ())))
-        self._listener = self._started(
-            Peer('subscriber', 'flashdepth_ros.benchmark.listener', *names))
-        self.nodes = {
-            each.namespace: self._started(Node(each.namespace, each.command, each.parameters))
-            for each in configurations}
+        try:
+            self._camera = self._started(Peer(
+                'camera', 'flashdepth_ros.benchmark.camera', *names,
+                '--size', str(width), str(height), *(('--video', video) if video else ())))
+            self._listener = self._started(
+                Peer('subscriber', 'flashdepth_ros.benchmark.listener', *names))
+            self.nodes = {
+                each.namespace: self._started(Node(each.namespace, each.command, each.parameters))
+                for each in configurations}
+        except BaseException:  # also an interrupt
+            self.close()
+            raise
 
     def _started(self, process):
         self._processes.append(process)
