@@ -273,10 +273,11 @@ class CameraTopics:
             return
         height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
         camera = camera and camera.resized(width, height)
-        output = self.stream.resample(output, height, width)
         if self._disparity in wanted:
-            with np.errstate(divide='ignore'):
-                disparity = 1 / output if unit is Unit.METRES else output
+            disparity = self.stream.resample(output, height, width)
+            if unit is Unit.METRES:
+                with np.errstate(divide='ignore'):
+                    disparity = 1 / disparity
             yield self._disparity, depth_to_image(
                 disparity, header, out=self._messages[self._disparity])
         if self._depth_info in wanted and camera is not None:
@@ -286,12 +287,13 @@ class CameraTopics:
         if self._depth in wanted and settings['output.encoding'] == '32FC1':
             depth = depth_view(self._messages[self._depth], height, width)  # published from there
         else:
-            depth = np.empty(output.shape, np.float32)
+            depth = np.empty((height, width), np.float32)
         if scale is None:
             depth[...] = np.nan
         else:
-            to_metres(output, unit, settings['scale.mode'], *scale,
-                      settings['output.min_range'], settings['output.max_range'], depth)
+            for band, values in self.stream.resample_bands(output, height, width):
+                to_metres(values, unit, settings['scale.mode'], *scale,
+                          settings['output.min_range'], settings['output.max_range'], depth[band])
         if self._depth in wanted:
             yield self._depth, depth_to_image(
                 depth, header, settings['output.encoding'], self._messages[self._depth])

@@ -14,6 +14,7 @@ from flashdepth_ros.messages import (
     check_compressed,
     compressed_to_rgb,
     depth_to_image,
+    depth_view,
     image_to_rgb,
     info_to_intrinsics,
     intrinsics_to_info,
@@ -262,6 +263,17 @@ def test_depth_values_of_rep_117_and_118():
     assert (millimetres.encoding, millimetres.step) == ('16UC1', 14)
     assert_array_equal(
         np.frombuffer(millimetres.data, np.uint16), [1500, 0, 0, 0, 65000, 0, 0])
+
+
+def test_depth_may_be_made_in_the_message_itself():
+    out = Image()
+    for height, width in ((3, 4), (6, 2), (2, 2)):    # the message is kept and changes its size
+        depth = depth_view(out, height, width)
+        depth[...] = np.arange(height * width).reshape(height, width)
+        message = depth_to_image(depth, Header(), out=out)
+        assert (message.height, message.width, message.step) == (height, width, 4 * width)
+        assert np.frombuffer(message.data, np.float32).tolist() == list(range(height * width))
+        del depth    # an array with a view of it cannot be resized
 
 
 def make_info(**changes) -> CameraInfo:

@@ -1,11 +1,11 @@
 """Resizing with aligned corners, against PyTorch's."""
 import numpy as np
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 import torch
 import torch.nn.functional as F
 
-from flashdepth_ros.resampling import resize_aligned
+from flashdepth_ros.resampling import resize_aligned, resized_bands
 
 
 @pytest.mark.parametrize(('size', 'target'), [
@@ -19,6 +19,11 @@ def test_it_is_what_pytorch_computes(size, target):
     assert resized.dtype == np.float32 and resized.flags.c_contiguous
     assert_allclose(resized, expected[0, 0], rtol=1e-5, atol=1e-6)
     assert resize_aligned(image, *size) is image
+    for height, width in (target, size):
+        by_bands = np.full((height, width), np.nan, np.float32)
+        for band, values in resized_bands(image, height, width):
+            by_bands[band] = values
+        assert_array_equal(by_bands, resize_aligned(image, height, width))
 
 
 def test_values_that_are_none_stay_near_where_they_were():
