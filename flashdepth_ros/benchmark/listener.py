@@ -60,7 +60,14 @@ class Listener:
                     DepthStatus, f'/{namespace}/{status}', self._status(f'{key}/status'), 100)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
-        threading.Thread(target=self._spin, daemon=True).start()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave ROS in order. A thread that Python ended in the midst of rclpy would abort."""
+        self.node.destroy_node()
+        leave(self.executor)
+        self._thread.join(2.0)
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException, ShutdownException):
@@ -111,8 +118,7 @@ def main() -> None:
     listener = Listener(options.namespaces, options.cameras, options.node_name)
     for line in sys.stdin:
         print(json.dumps(listener.collect(**json.loads(line))), flush=True)
-    listener.node.destroy_node()
-    leave(listener.executor)
+    listener.close()
 
 
 if __name__ == '__main__':
