@@ -1,6 +1,7 @@
 # make demo    depth of a video, through real ROS 2, as pictures in demo_output/;
 #              with SIM=1 of the simulated scene of that seed, beside its true depth
 # make test    the tests
+# make bench   how fast the node is here; tables and a plot in bench_output/
 # make lint    the style and type checks
 # make clean   remove everything that make made
 #
@@ -22,6 +23,7 @@ SIM ?=
 MODEL ?= flashdepth-s
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
+BENCH_OPTIONS ?=
 # fast ones first
 TESTS ?= test/test_*.py test/models test/simulation test/ros test/launch test/engines
 PYTEST_OPTIONS ?= -ra
@@ -47,7 +49,7 @@ endif
 ACTIVATE := source $(VENV)/bin/activate
 ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
-.PHONY: demo test lint build clean
+.PHONY: demo test bench lint build clean
 
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo --model '$(MODEL)' \
@@ -55,6 +57,9 @@ demo: build
 
 test: build
 	$(ENVIRONMENT) && python -m pytest $(TESTS) $(PYTEST_OPTIONS)
+
+bench: build
+	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench --model '$(MODEL)' $(BENCH_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .
@@ -87,4 +92,4 @@ $(VENV)/.installed: setup.py
 	touch $@
 
 clean:
-	rm -rf .venv* build build-* install install-* log demo_output *.egg-info
+	rm -rf .venv* build build-* install install-* log demo_output bench_output *.egg-info

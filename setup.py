@@ -68,6 +68,11 @@ EVALUATION = [
     'matplotlib',   # plots of scores
 ]
 
+BENCH = [
+    'psutil',      # processor time and memory of the node that is measured
+    'matplotlib',  # the plot of latency over time
+]
+
 setup(
     name='flashdepth_ros',
     version='0.1.0',
@@ -94,6 +99,7 @@ setup(
         ],
         'simulation': SIMULATION,
         'evaluation': EVALUATION,
+        'bench': BENCH,
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,
@@ -107,7 +113,7 @@ setup(
             'ament-lint-cmake-py==0.14.2',
             'catkin_pkg',  # reads package.xml strictly, as colcon does
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
-            *SIMULATION, *EVALUATION,
+            *SIMULATION, *EVALUATION, *BENCH,
         ],
     },
     entry_points={'console_scripts': [
@@ -118,5 +124,6 @@ setup(
         'process_video = flashdepth_ros.tools.process_video:main',
         'evaluate = flashdepth_ros.tools.evaluate:main',
         'record_simulation = flashdepth_ros.tools.record_simulation:main',
+        'bench = flashdepth_ros.tools.bench:main',
     ]},
 )

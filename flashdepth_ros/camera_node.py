@@ -8,12 +8,12 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from . import parameters
-from .camera_topics import NEWEST_RELIABLE
 from .executable import leave, prepare, spin
 from .frames import SourceError, open_source
 from .geometry import Intrinsics
 from .messages import intrinsics_to_info, rgb_to_image
 from .parameters import Parameter
+from .qos import NEWEST_RELIABLE
 
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('source', '0', "A video file, a folder of images, or a webcam's number."),

@@ -1,5 +1,5 @@
 """One camera's topics: what it receives, and what is published of its depth."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import math
 import threading
@@ -10,14 +10,7 @@ import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.qos import (
-    QoSDurabilityPolicy,
-    QoSHistoryPolicy,
-    QoSProfile,
-    QoSReliabilityPolicy,
-    qos_policy_name_from_kind,
-    qos_profile_sensor_data,
-)
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
@@ -34,10 +27,12 @@ from .messages import (
     check_image,
     compressed_to_rgb,
     depth_to_image,
+    depth_view,
     image_to_rgb,
     info_to_intrinsics,
     intrinsics_to_info,
     mask_to_image,
+    pack_colours,
     points_to_cloud,
     stamp_to_ns,
 )
@@ -46,31 +41,26 @@ from .models import Unit
 from .msg import DepthStatus
 from .parameters import ANY_HEIGHT, Settings
 from .preview import colour_depth, slice_mask, write_status
+from .qos import LATCHED, NEWEST_RELIABLE, NEWEST_SENSOR_DATA
 from .rates import FrameRate
 from .scale import inverse_depth, to_metres
 from .stream import Continuity, DepthStream, FrameOrigin
 
-NEWEST_SENSOR_DATA = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1,
-    reliability=qos_profile_sensor_data.reliability)
-NEWEST_RELIABLE = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE,
-    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-
 
 @dataclass(frozen=True)
 class Stages:
-    """When a frame passed each stage, in time.perf_counter seconds."""
+    """When a frame passed each stage, in time.perf_counter seconds.
+
+    Messages are made and published by turns; publishing is the seconds that the latter took.
+    """
 
     arrived: float
     started: float
     decoded: float
     prepared: float
     stepped: float
-    made: float
     published: float
+    publishing: float
 
 
 @dataclass
@@ -247,15 +237,18 @@ class CameraTopics:
     def finish(self, walk: Walk, output: Tensor, settings: Settings) -> None:
         """Publish what became of a frame: output (h, w) of the network."""
         stepped = time.perf_counter()
-        outgoing = self._outputs(output, walk, settings, 1e3 * (stepped - walk.prepared))
-        made = time.perf_counter()
-        for publisher, content in outgoing:
+        publishing = 0.0
+        model_ms = 1e3 * (stepped - walk.prepared)
+        # each as soon as it is made: the depth image is on its way while the cloud is made
+        for publisher, content in self._outputs(output, walk, settings, model_ms):
+            made = time.perf_counter()
             publisher.publish(content)
+            publishing += time.perf_counter() - made
         self.arrivals.counts.processed += 1
         self.rate.tick()
         self.stages = Stages(
-            walk.arrival.time, walk.started, walk.decoded, walk.prepared, stepped, made,
-            time.perf_counter())
+            walk.arrival.time, walk.started, walk.decoded, walk.prepared, stepped,
+            time.perf_counter(), publishing)
 
     def intrinsics(self, width: int, height: int, settings: Settings) -> Intrinsics | None:
         """Return the camera of a width x height image, or None while nothing tells it."""
@@ -267,8 +260,8 @@ class CameraTopics:
 
     def _outputs(
         self, output: Tensor, walk: Walk, settings: Settings, model_ms: float,
-    ) -> list:
-        """Make the messages that somebody subscribes to, as (publisher, message)."""
+    ) -> Iterator[tuple]:
+        """Make the messages that somebody subscribes to, one by one, as (publisher, message)."""
         header, rgb = walk.arrival.message.header, walk.rgb
         unit = self.stream.engine.spec.unit
         camera = self.intrinsics(rgb.shape[1], rgb.shape[0], settings)
@@ -281,39 +274,44 @@ class CameraTopics:
         if camera is None or not self._cloud_is_due(settings):
             wanted.discard(self._points)
         if not wanted:
-            return []
+            return
         height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
         camera = camera and camera.resized(width, height)
-        output = self.stream.resample(output, height, width)
-        outgoing = []
         if self._disparity in wanted:
-            with np.errstate(divide='ignore'):
-                disparity = 1 / output if unit is Unit.METRES else output
-            outgoing.append((self._disparity, depth_to_image(
-                disparity, header, out=self._messages[self._disparity])))
+            disparity = self.stream.resample(output, height, width)
+            if unit is Unit.METRES:
+                with np.errstate(divide='ignore'):
+                    disparity = 1 / disparity
+            yield self._disparity, depth_to_image(
+                disparity, header, out=self._messages[self._disparity])
         if self._depth_info in wanted and camera is not None:
-            outgoing.append((self._depth_info, intrinsics_to_info(camera, header, self.info)))
+            yield self._depth_info, intrinsics_to_info(camera, header, self.info)
         if not wanted & {self._depth, self._points, self._preview, self._slice}:
-            return outgoing
-        depth = np.full(output.shape, np.nan, np.float32) if scale is None else to_metres(
-            output, unit, settings['scale.mode'], *scale,
-            settings['output.min_range'], settings['output.max_range'])
+            return
+        if self._depth in wanted and settings['output.encoding'] == '32FC1':
+            depth = depth_view(self._messages[self._depth], height, width)  # published from there
+        else:
+            depth = np.empty((height, width), np.float32)
+        if scale is None:
+            depth[...] = np.nan
+        else:
+            for band, values in self.stream.resample_bands(output, height, width):
+                to_metres(values, unit, settings['scale.mode'], *scale,
+                          settings['output.min_range'], settings['output.max_range'], depth[band])
         if self._depth in wanted:
-            outgoing.append((self._depth, depth_to_image(
-                depth, header, settings['output.encoding'], self._messages[self._depth])))
+            yield self._depth, depth_to_image(
+                depth, header, settings['output.encoding'], self._messages[self._depth])
         if self._preview in wanted:
             preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
                                    settings['preview.colormap'])
             if settings['preview.status']:
                 write_status(preview, self._status_line(settings, scale, model_ms))
-            outgoing.append((
-                self._preview, bgr_to_image(preview, header, self._messages[self._preview])))
+            yield self._preview, bgr_to_image(preview, header, self._messages[self._preview])
         if self._slice in wanted:
             mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
-            outgoing.append((self._slice, mask_to_image(mask, header, self._messages[self._slice])))
+            yield self._slice, mask_to_image(mask, header, self._messages[self._slice])
         if self._points in wanted:
-            outgoing.append((self._points, self._cloud(depth, rgb, camera, header, settings)))
-        return outgoing
+            yield self._points, self._cloud(depth, rgb, camera, header, settings)
 
     def _status_line(
         self, settings: Settings, scale: tuple[float, float] | None, model_ms: float,
@@ -354,8 +352,9 @@ class CameraTopics:
         if settings['points.color']:
             if rgb.shape[:2] != depth.shape:
                 rgb = cv2.resize(rgb, depth.shape[::-1], interpolation=cv2.INTER_AREA)
-            colours = rgb[::stride, ::stride]
+            colours = pack_colours(rgb, stride)
         if settings['points.voxel'] and not organized:
-            points, colours = voxel_filter(points, colours, settings['points.voxel'])
-            points, colours = points[None], None if colours is None else colours[None]
+            points, colours = voxel_filter(
+                points, None if colours is None else colours[..., None], settings['points.voxel'])
+            points, colours = points[None], None if colours is None else colours[None, :, 0]
         return points_to_cloud(points, colours, organized, header, self._messages[self._points])

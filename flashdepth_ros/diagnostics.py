@@ -69,10 +69,11 @@ def frame_status(
 def latencies(stages: Stages) -> dict[str, float]:
     """Return the milliseconds that a frame spent in each stage, by its name."""
     s = stages
-    return {name: 1e3 * (end - start) for name, start, end in (
-        ('decode', s.started, s.decoded), ('preprocess', s.decoded, s.prepared),
-        ('model', s.prepared, s.stepped), ('postprocess', s.stepped, s.made),
-        ('publish', s.made, s.published), ('total', s.arrived, s.published))}
+    return {name: 1e3 * seconds for name, seconds in (
+        ('decode', s.decoded - s.started), ('preprocess', s.prepared - s.decoded),
+        ('model', s.stepped - s.prepared),
+        ('postprocess', s.published - s.stepped - s.publishing),
+        ('publish', s.publishing), ('total', s.published - s.arrived))}
 
 
 def model_health(

@@ -14,6 +14,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from .bands import bands
 from .geometry import Intrinsics
 
 MAX_SIDE = 16384  # larger images are taken for damaged messages
@@ -294,13 +295,23 @@ def image_to_depth(message: Image, far: bool = False) -> np.ndarray:
     return depth
 
 
+def depth_view(message: Image, height: int, width: int) -> np.ndarray:
+    """Return the memory of a message that will be a depth image 32FC1, (height, width) float32.
+
+    depth_to_image then has nothing to copy.
+    """
+    return _view(message, 4 * height * width).view(np.float32).reshape(height, width)
+
+
 def _fill_image(message: Image, pixels: np.ndarray, encoding: str, header: Header) -> Image:
     message.header = header
     message.height, message.width = pixels.shape[:2]
     message.encoding = encoding
     message.is_bigendian = 0
     message.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels[0].nbytes
-    _view(message, pixels.nbytes).view(pixels.dtype).reshape(pixels.shape)[...] = pixels
+    view = _view(message, pixels.nbytes).view(pixels.dtype).reshape(pixels.shape)
+    if view.ctypes.data != pixels.ctypes.data:
+        view[...] = pixels
     return message
 
 
@@ -370,27 +381,43 @@ def _moved(centre: float, reference: float, moved_reference: float, scale: float
     return moved_reference + (centre - reference) * scale
 
 
+def pack_colours(rgb: np.ndarray, stride: int = 1) -> np.ndarray:
+    """RGB (H, W, 3) uint8 -> every stride-th pixel as 0x00RRGGBB, (h, w) uint32.
+
+    That is how a cloud's field rgb holds colours. The upper byte is 0: with another one the field,
+    which is declared as a float, would often be NaN.
+    """
+    rows = rgb[::stride]
+    packed = np.empty(rows[:, ::stride].shape[:2], '<u4')
+    for band in bands(len(rows), 4 * rows.shape[1]):
+        full = np.zeros((*rows[band].shape[:2], 4), np.uint8)
+        cv2.mixChannels([rows[band]], [full], [0, 2, 1, 1, 2, 0])
+        packed[band] = full.view('<u4')[:, ::stride, 0]
+    return packed
+
+
 _FLOATS = [
     PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
     for i, name in enumerate(('x', 'y', 'z', 'rgb'))]
 
 
 def points_to_cloud(
-    points: np.ndarray, rgb: np.ndarray | None, organized: bool, header: Header,
+    points: np.ndarray, colours: np.ndarray | None, organized: bool, header: Header,
     out: PointCloud2 | None = None,
 ) -> PointCloud2:
     """Points (H, W, 3) float32 with NaN for no value -> PointCloud2, into `out` where given.
 
-    rgb: colours (H, W, 3) uint8 of the points, or None for a cloud without the field rgb.
+    colours: (H, W) of the points as pack_colours gives them, or None for no field rgb.
     organized: keep the grid and the NaN; otherwise one row of the points that have a value.
     """
     message = out or PointCloud2()
-    channels = 3 if rgb is None else 4
-    if organized:
-        shape, keep = points.shape[:2], ...
-    else:
+    channels = 3 if colours is None else 4
+    shape, keep = points.shape[:2], None
+    if not organized:
         keep = np.isfinite(points[..., 2])
         shape = (1, int(np.count_nonzero(keep)))
+        if shape[1] == keep.size:
+            keep = None
     message.header = header
     message.height, message.width = shape
     message.fields = _FLOATS[:channels]
@@ -398,9 +425,21 @@ def points_to_cloud(
     message.is_dense = not organized
     message.point_step = 4 * channels
     message.row_step = message.point_step * shape[1]
-    cloud = _view(message, message.row_step * shape[0]).view(np.float32).reshape(-1, channels)
-    cloud[:, :3] = points[keep].reshape(-1, 3)
-    if rgb is not None:
-        red, green, blue = (rgb[keep].reshape(-1, 3)[:, i].astype(np.uint32) for i in range(3))
-        cloud.view(np.uint32)[:, 3] = red << 16 | green << 8 | blue
+    # whole points are one element each: picking rows of floats is many times slower
+    cloud = _view(message, message.row_step * shape[0]).view(f'V{message.point_step}')
+    if not len(cloud):
+        return message
+    end = 0
+    for band in bands(len(points), message.point_step * points.shape[1]):
+        whole = np.ascontiguousarray(points[band])
+        if colours is not None:
+            coloured = np.empty((*whole.shape[:2], 4), np.float32)
+            packed = np.ascontiguousarray(colours[band], np.uint32).view(np.float32)
+            cv2.mixChannels([whole, packed], [coloured], [0, 0, 1, 1, 2, 2, 3, 3])
+            whole = coloured
+        whole = whole.view(cloud.dtype).ravel()
+        if keep is not None:
+            whole = whole[keep[band].ravel()]
+        begin, end = end, end + len(whole)
+        cloud[begin:end] = whole
     return message

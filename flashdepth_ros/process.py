@@ -74,7 +74,7 @@ def use_transport_profile() -> Path | None:
     return profile
 
 
-def _fits_shared_memory(size: int = 300_000_000) -> bool:
+def _fits_shared_memory(size: int = 80_000_000) -> bool:
     """Say whether /dev/shm holds the profile's segment: a container's often has only 64 MB."""
     try:
         space = os.statvfs('/dev/shm')

@@ -1,6 +1,7 @@
 """From a model's output to metres. No ROS here."""
 import numpy as np
 
+from .bands import bands
 from .models import Unit
 
 MODES = ('nominal', 'fixed', 'reference', 'ground')
@@ -38,9 +39,9 @@ def inverse_depth(output: np.ndarray, unit: Unit) -> np.ndarray:
 
 def to_metres(
     output: np.ndarray, unit: Unit, mode: str, factor: float, shift: float,
-    min_range: float, max_range: float,
+    min_range: float, max_range: float, out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Turn a model's output (H, W) into depth in metres along z, float32, of the same shape.
+    """Turn a model's output (H, W) into depth in metres along z, float32, into `out` where given.
 
     With the inverse depth d in 1/m (output / 100, the output, or 1 / output, by its unit):
     'nominal' is factor / d; 'fixed', and 'reference' and 'ground' with the factor and shift that
@@ -48,15 +49,24 @@ def to_metres(
     Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
     such as sky), -Inf nearer than min_range, NaN where the output is not a number.
     """
+    depth = np.empty_like(output) if out is None else out
     with np.errstate(divide='ignore', invalid='ignore'):
-        if mode == 'nominal':
-            metres = output * np.float32(factor) if unit is Unit.METRES else (
-                np.float32(factor * (100 if unit is Unit.HUNDRED_PER_METRE else 1)) / output)
-        else:
-            inverse = 1 / output if unit is Unit.METRES else output
-            weight = factor / 100 if unit is Unit.HUNDRED_PER_METRE else factor
-            inverse = inverse * np.float32(weight) + np.float32(shift)
-            metres = 1 / np.maximum(inverse, np.float32(0))
-    metres[metres > max_range] = np.inf
-    metres[metres < min_range] = -np.inf
-    return metres
+        for band in bands(len(output), output[:1].nbytes):
+            values, metres = output[band], depth[band]
+            if mode == 'nominal' and unit is Unit.METRES:
+                np.multiply(values, np.float32(factor), out=metres)
+            elif mode == 'nominal':
+                hundred = 100 if unit is Unit.HUNDRED_PER_METRE else 1
+                np.divide(np.float32(factor * hundred), values, out=metres)
+            else:
+                weight = factor / 100 if unit is Unit.HUNDRED_PER_METRE else factor
+                if unit is Unit.METRES:
+                    np.divide(np.float32(weight), values, out=metres)
+                else:
+                    np.multiply(values, np.float32(weight), out=metres)
+                metres += np.float32(shift)
+                np.maximum(metres, np.float32(0), out=metres)
+                np.divide(np.float32(1), metres, out=metres)
+            metres[metres > max_range] = np.inf
+            metres[metres < min_range] = -np.inf
+    return depth

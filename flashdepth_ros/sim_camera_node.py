@@ -12,10 +12,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from . import parameters
-from .camera_topics import NEWEST_RELIABLE
 from .executable import leave, prepare, spin
 from .messages import depth_to_image, intrinsics_to_info, rgb_to_image
 from .parameters import Parameter
+from .qos import NEWEST_RELIABLE
 
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('seed', 0, 'The scene: the same seed gives the same scene and path.',

@@ -1,5 +1,5 @@
 """One camera through time: its temporal state, and the rules for forgetting it. No ROS here."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +7,7 @@ import torch
 
 from .engines import Engine, State
 from .models import prepare_frame
-from .models.dpt import upsample
+from .resampling import resize_aligned, resized_bands
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,14 @@ class DepthStream:
     @staticmethod
     def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
         """Resize an output (h, w) to the camera's size as the models' authors do, before metres."""
-        if output.shape != (height, width):
-            output = upsample(output[None, None], (height, width))[0, 0]
-        return output.numpy()
+        return resize_aligned(output.numpy(), height, width)
+
+    @staticmethod
+    def resample_bands(
+        output: torch.Tensor, height: int, width: int,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield what `resample` gives band by band: the slice of rows, and their values."""
+        return resized_bands(output.numpy(), height, width)
 
 
 def step_together(

@@ -49,6 +49,28 @@ def test_no_value_is_no_point():
     assert np.isnan(points.reshape(4, 3)[1:]).all()
 
 
+@pytest.mark.parametrize('stride', [1, 2, 3])
+def test_points_are_those_of_each_pixel_by_itself(stride):
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(0.5, 30, (240, 320)).astype(np.float32)
+    for value in (np.nan, np.inf, -np.inf):
+        depth[rng.random(depth.shape) < 0.1] = value
+    points = unproject(depth, CAMERA, stride)
+    assert points.dtype == np.float32 and points.flags.c_contiguous
+    for _ in range(500):
+        i, j = (int(rng.integers(side)) for side in points.shape[:2])
+        v, u = i * stride, j * stride
+        z = depth[v, u] if np.isfinite(depth[v, u]) else np.nan
+        assert_allclose(points[i, j], [(u - CAMERA.cx) / CAMERA.fx * z,
+                                       (v - CAMERA.cy) / CAMERA.fy * z, z], rtol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 7), (7, 1)])
+def test_images_of_one_row_or_column(size):
+    points = unproject(np.ones(size, np.float32), Intrinsics(1.0, 1.0, 0.0, 0.0, *size[::-1]))
+    assert points.shape == (*size, 3)
+
+
 @pytest.mark.parametrize('values', [
     (0.0, 1.0, 0.0, 0.0), (1.0, -1.0, 0.0, 0.0), (1.0, 1.0, np.nan, 0.0), (np.inf, 1.0, 0.0, 0.0)])
 def test_impossible_cameras_are_refused(values):

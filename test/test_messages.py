@@ -14,9 +14,11 @@ from flashdepth_ros.messages import (
     check_compressed,
     compressed_to_rgb,
     depth_to_image,
+    depth_view,
     image_to_rgb,
     info_to_intrinsics,
     intrinsics_to_info,
+    pack_colours,
     points_to_cloud,
     rgb_to_image,
 )
@@ -263,6 +265,17 @@ def test_depth_values_of_rep_117_and_118():
         np.frombuffer(millimetres.data, np.uint16), [1500, 0, 0, 0, 65000, 0, 0])
 
 
+def test_depth_may_be_made_in_the_message_itself():
+    out = Image()
+    for height, width in ((3, 4), (6, 2), (2, 2)):    # the message is kept and changes its size
+        depth = depth_view(out, height, width)
+        depth[...] = np.arange(height * width).reshape(height, width)
+        message = depth_to_image(depth, Header(), out=out)
+        assert (message.height, message.width, message.step) == (height, width, 4 * width)
+        assert np.frombuffer(message.data, np.float32).tolist() == list(range(height * width))
+        del depth    # an array with a view of it cannot be resized
+
+
 def make_info(**changes) -> CameraInfo:
     """Return a 1280x720 stereo left camera with distortion: K differs from P."""
     info = CameraInfo(width=1280, height=720, distortion_model='plumb_bob',
@@ -322,7 +335,7 @@ def test_clouds():
     depth[1, 2] = np.nan
     points = unproject(depth, camera)
     out = PointCloud2()
-    grid = points_to_cloud(points, RGB, True, Header(), out)
+    grid = points_to_cloud(points, pack_colours(RGB), True, Header(), out)
     assert (grid.height, grid.width, grid.point_step, grid.row_step) == (5, 7, 16, 112)
     assert not grid.is_dense
     assert [(field.name, field.offset) for field in grid.fields] == [
@@ -336,5 +349,42 @@ def test_clouds():
     assert (dense.height, dense.width, dense.point_step, dense.is_dense) == (1, 34, 12, True)
     assert len(dense.data) == 34 * 12
     assert np.isfinite(np.frombuffer(dense.data, np.float32)).all()
-    empty = points_to_cloud(np.full((5, 7, 3), np.nan, np.float32), RGB, False, Header(), out)
+    empty = points_to_cloud(
+        np.full((5, 7, 3), np.nan, np.float32), pack_colours(RGB), False, Header(), out)
     assert (empty.width, len(empty.data)) == (0, 0)
+
+
+@pytest.mark.parametrize('stride', [1, 2, 3])
+@pytest.mark.parametrize('missing', [0.0, 0.3, 1.0])
+@pytest.mark.parametrize('coloured', [False, True])
+@pytest.mark.parametrize('organized', [False, True])
+def test_clouds_point_by_point(stride, missing, coloured, organized):
+    """The bytes are those that writing one point after the other gives."""
+    rng = np.random.default_rng(4)
+    rgb = rng.integers(0, 256, (11, 14, 3), dtype=np.uint8)
+    points = rng.normal(size=(*rgb[::stride, ::stride].shape[:2], 3)).astype(np.float32)
+    points[rng.random(points.shape[:2]) < missing] = np.nan
+    expected = b''
+    for point, (red, green, blue) in zip(
+            points.reshape(-1, 3), rgb[::stride, ::stride].reshape(-1, 3).tolist(), strict=True):
+        if organized or not np.isnan(point[2]):
+            expected += point.tobytes()
+            if coloured:
+                expected += struct.pack('<I', red << 16 | green << 8 | blue)
+    cloud = points_to_cloud(
+        points, pack_colours(rgb, stride) if coloured else None, organized, Header())
+    assert cloud.data.tobytes() == expected
+    assert cloud.row_step * cloud.height == len(expected)
+    assert cloud.height * cloud.width * cloud.point_step == len(expected)
+
+
+def test_colours_never_make_a_point_look_like_none():
+    packed = pack_colours(np.full((2, 2, 3), 255, np.uint8))
+    assert np.isfinite(packed.view(np.float32)).all()
+    assert packed.tolist() == [[0xFFFFFF] * 2] * 2
+
+
+def test_a_cloud_of_no_points():
+    cloud = points_to_cloud(
+        np.zeros((1, 0, 3), np.float32), np.zeros((1, 0), np.uint32), False, Header())
+    assert (cloud.width, len(cloud.data)) == (0, 0)

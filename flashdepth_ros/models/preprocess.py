@@ -101,10 +101,16 @@ def prepare_frame(rgb: np.ndarray, frame_format: FrameFormat, short_side: int = 
             tensor = F.interpolate(tensor[None], size, mode='bicubic', align_corners=False)[0]
         mean, std = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(STD)[:, None, None]
         return (tensor - mean) / std
-    frame: np.ndarray = rgb.astype(np.float32) / np.float32(255)
-    for h, w in sizes:
-        if frame.shape[:2] != (h, w):
-            frame = cv2.resize(frame, (w, h), interpolation=cv2.INTER_CUBIC)
-            if frame_format.clip:
-                np.clip(frame, 0, 1, out=frame)
-    return torch.from_numpy((frame - MEAN) / STD).permute(2, 0, 1).contiguous()
+    # Channel by channel: OpenCV and NumPy are several times faster on a plane than on pixels of
+    # three. All of it is linear, so the division by 255 and the normalisation are one, at the end.
+    frame = np.empty((3, *sizes[-1]), np.float32)
+    for channel, plane in enumerate(cv2.split(rgb)):
+        plane = plane.astype(np.float32)
+        for h, w in sizes:
+            if plane.shape != (h, w):
+                plane = cv2.resize(plane, (w, h), interpolation=cv2.INTER_CUBIC)
+                if frame_format.clip:
+                    np.clip(plane, 0, 255, out=plane)
+        np.multiply(plane, 1 / (255 * STD[channel]), out=frame[channel])
+        frame[channel] -= MEAN[channel] / STD[channel]
+    return torch.from_numpy(frame)

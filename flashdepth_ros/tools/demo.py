@@ -19,7 +19,6 @@ from sensor_msgs.msg import Image, PointCloud2
 from tqdm import tqdm
 
 from .. import metrics
-from ..camera_topics import NEWEST_SENSOR_DATA
 from ..frames import SourceError, open_source
 from ..messages import image_to_depth, image_to_rgb, stamp_to_ns
 from ..models import MODELS, CheckpointError, model_spec
@@ -27,6 +26,7 @@ from ..models.weights import resolve_weights
 from ..msg import DepthStatus
 from ..preview import colour_depth
 from ..process import keep_large_buffers, use_transport_profile
+from ..qos import NEWEST_SENSOR_DATA
 
 NAMESPACE = 'demo'
 HEIGHT = 360  # of each picture in a row

@@ -9,12 +9,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from tqdm import tqdm
 
-from ..camera_topics import NEWEST_SENSOR_DATA
 from ..depth_files import METRES, inverse
 from ..executable import leave
 from ..messages import MessageError, image_to_depth, stamp_to_ns
 from ..msg import DepthStatus
 from ..process import keep_large_buffers, use_transport_profile
+from ..qos import NEWEST_SENSOR_DATA
 from ..scoring import FrameStore, ScoringError
 
 WAITING = 300  # true frames that wait for their depth; a slow network answers late

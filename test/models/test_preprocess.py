@@ -1,4 +1,5 @@
 """Sizes and values of the network's frame are those of each model's authors."""
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -37,6 +38,23 @@ def test_prepared_frames(name):
     values = frame.permute(1, 2, 0).numpy() * STD + MEAN
     inside = values.min() > -1e-6 and values.max() < 1 + 1e-6
     assert inside == name.startswith('flashdepth')
+
+
+@pytest.mark.parametrize('size', [(75, 101), (140, 98), (300, 400)])
+@pytest.mark.parametrize('name', [
+    name for name in MODELS if model_spec(name).frame.resample == 'opencv'])
+def test_a_frame_is_what_the_authors_lines_make_of_it(name, size):
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    frame_format = model_spec(name).frame
+    expected = rgb.astype(np.float32) / 255
+    for height, width in frame_format.sizes(*size, 70):
+        if expected.shape[:2] != (height, width):
+            expected = cv2.resize(expected, (width, height), interpolation=cv2.INTER_CUBIC)
+            if frame_format.clip:
+                expected = expected.clip(0, 1)
+    expected = ((expected - MEAN) / STD).transpose(2, 0, 1)
+    np.testing.assert_allclose(
+        prepare_frame(rgb, frame_format, 70).numpy(), expected, rtol=1e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize('name', MODELS)
