@@ -6,18 +6,22 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 from numpy.testing import assert_allclose
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros_rig import PLUMBING, SECOND, Client, Reference, camera, street, to_array
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from flashdepth_ros.geometry import unproject
 from flashdepth_ros.messages import stamp_to_ns
 
 SMALL = street(2, 70, 70)  # of the smallest size that FlashDepth-S takes
-PARAMETERS = {**PLUMBING, 'points.stride': 1, 'points.remove_edges': False}
+# short_side bounds the cost of whatever size of image comes
+PARAMETERS = {
+    **PLUMBING, 'input.short_side': 70, 'points.stride': 1, 'points.remove_edges': False}
 
 
 def start(
@@ -68,6 +72,7 @@ class NodeProcess(Client):
                 # one thread: for so small a network more only wait for each other
                 environment={'OMP_NUM_THREADS': '1', **(environment or {})},
                 stdout=file, stderr=subprocess.STDOUT)
+        self.compressed = self.node.create_publisher(CompressedImage, 'image/compressed', 1)
         self._stamp, self._streams = SECOND, 0
         self._expected: list[np.ndarray] = []
 
@@ -78,10 +83,29 @@ class NodeProcess(Client):
     def connect(self) -> 'NodeProcess':
         """Wait until images reach the active node, and its depth us."""
         assert self.spin_until(lambda: (
-            self.image.get_subscription_count() and self.info.get_subscription_count()
+            (self.image.get_subscription_count() or self.compressed.get_subscription_count())
+            and self.info.get_subscription_count()
             and self.node.count_publishers('/depth/image')), 30), self.last_words()
         self.spin_until(lambda: False, 0.3)  # matched is later than seen
         return self
+
+    def again(self, **parameters) -> 'NodeProcess':
+        """Deactivate, set parameters, and activate again."""
+        assert self.change_state('deactivate')
+        for name, value in parameters.items():
+            assert self.set_parameter(name, value)
+        assert self.change_state('activate'), self.last_words()
+        return self.connect()
+
+    def send(self, image: Image | np.ndarray, stamp: int = 0, **options) -> None:
+        """As the client's; also as PNG, for a node that takes compressed images."""
+        super().send(image, stamp, **options)
+        if self.compressed.get_subscription_count() and isinstance(image, np.ndarray):
+            _, data = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+            header = Header(frame_id=options.get('frame_id', 'camera'))
+            header.stamp.sec, header.stamp.nanosec = divmod(stamp, SECOND)
+            self.compressed.publish(
+                CompressedImage(header=header, format='png', data=data.tobytes()))
 
     def set_parameter(self, name: str, value) -> bool:
         """Set a parameter through its service; True if the node accepted it."""

@@ -192,11 +192,24 @@ WIDE_JPEG = JPEG.replace(struct.pack('>HH', 20, 40), struct.pack('>HH', 16000, 1
     ('16UC1; compressedDepth png', bytes(12) + PNG, 'colour camera'),
     ('png', BOMB, '60000x60000'),
     ('jpeg', WIDE_JPEG, '16000x16000'),
+    ('png', PNG[:16] + struct.pack('>II', 8000, 8000) + PNG[24:], 'cannot lie in its'),
+    ('jpeg', JPEG.replace(struct.pack('>HH', 20, 40), struct.pack('>HH', 8000, 8000)),
+     'cannot lie in its'),
     ('bayer_rggb8; png compressed ', cv2.imencode('.png', SMOOTH[..., 0])[1].tobytes(), 'mosaic'),
 ])
 def test_unusable_compressed_images_are_explained(form, data, words):
     with pytest.raises(MessageError, match=words):
         compressed_to_rgb(CompressedImage(format=form, data=data))
+
+
+def test_large_pictures_of_one_colour_are_whole():
+    black = np.zeros((2000, 3000, 3), np.uint8)  # as little data as there can be
+    for suffix, options in (('.jpg', []), ('.jpg', [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
+                            ('.jpg', [cv2.IMWRITE_JPEG_OPTIMIZE, 1]),
+                            ('.png', [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_BILEVEL, 1])):
+        for picture in (black, black[..., 0]):
+            data = cv2.imencode(suffix, picture, options)[1].tobytes()
+            assert compressed_to_rgb(CompressedImage(data=data)).shape == black.shape
 
 
 def test_garbage_never_gets_out_as_another_error():
