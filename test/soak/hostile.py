@@ -163,7 +163,8 @@ def _turned(rng: random.Random) -> CompressedImage:
 
 def _cut(rng: random.Random) -> CompressedImage:
     data = encoded(rng, rng.choice(('.jpg', '.png')))
-    return compressed(rng, data[:rng.randrange(len(data))] + rng.choice((b'', b'\xff\xd9', b'IEND')))
+    end = rng.choice((b'', b'\xff\xd9', b'IEND'))
+    return compressed(rng, data[:rng.randrange(len(data))] + end)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
