@@ -2,10 +2,13 @@
 from collections.abc import Callable
 import logging
 import threading
+import time
+import traceback
 
 import rclpy
 from rclpy.executors import Executor
 from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.utilities import get_default_context
 
@@ -61,10 +64,18 @@ def leave(executor: Executor, timeout: float = 1.0) -> None:
 
 
 def spin(executor: Executor, finished: Callable[[], bool] = lambda: False) -> None:
-    """Spin until a signal ends rclpy's context, or until `finished`."""
-    try:
-        while rclpy.ok() and not finished():
+    """Spin until a signal ends rclpy's context, or until `finished`.
+
+    A callback that raises is logged, and the node goes on. Some are rclpy's own, and no message may
+    end a process: a /clock with a negative time, for example, raises in rclpy.
+    """
+    while rclpy.ok() and not finished():
+        try:
             executor.spin_once()
-    except Exception:
-        if rclpy.ok():  # else: a signal took the context away in the midst of a spin
-            raise
+        except Exception:
+            if not rclpy.ok():  # a signal took the context away in the midst of a spin
+                return
+            get_logger('executor').error(
+                f'a callback failed and was left out:\n{traceback.format_exc()}',
+                throttle_duration_sec=5.0)
+            time.sleep(0.01)  # what fails at once and always shall not take the whole processor

@@ -80,12 +80,18 @@ class ReferenceSource:
         kind, topic = (
             (PointCloud2, 'reference/points') if self._points else (Image, 'reference/depth/image'))
         self.topic = node.resolve_topic_name(prefix + topic)
-        self._subscriber = filters.Subscriber(
-            node, kind, self.topic, qos_profile=qos_profile_sensor_data, callback_group=group)
-        self._cache = filters.Cache(self._subscriber, REMEMBERED)
+        self._cache = filters.Cache(filters.SimpleFilter(), REMEMBERED)
+        self._subscription = node.create_subscription(
+            kind, self.topic, self._on_reference, qos_profile_sensor_data, callback_group=group)
+
+    def _on_reference(self, message: Image | PointCloud2) -> None:
+        if message.header.stamp.sec >= 0:  # for others rclpy has no Time, and raises
+            self._cache.add(message)
 
     def fit(self, d: np.ndarray, intrinsics: Intrinsics | None, header: Header) -> FitResult:
         """Fit inverse depth (h, w) to the reference nearest in time, if it was not used before."""
+        if header.stamp.sec < 0:
+            return None, "the image's stamp is negative"
         stamp = Time.from_msg(header.stamp)
         delay = Duration(seconds=self._max_delay)
         near = self._cache.getInterval(
@@ -122,7 +128,7 @@ class ReferenceSource:
         return samples_from_points(d, intrinsics, apply(transform.transform, points))
 
     def close(self) -> None:
-        self._node.destroy_subscription(self._subscriber.sub)
+        self._node.destroy_subscription(self._subscription)
         if self._transforms is not None:
             self._listener.unregister()
 
