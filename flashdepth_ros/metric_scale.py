@@ -117,8 +117,13 @@ class ReferenceSource:
             return samples_from_depth_image(d, image_to_depth(reference))
         if intrinsics is None:
             raise LookupError('no camera_info has come, which a cloud as reference needs')
-        points = self._point_cloud2.read_points_numpy(
-            reference, field_names=['x', 'y', 'z'], skip_nans=True)
+        try:
+            points = self._point_cloud2.read_points_numpy(
+                reference, field_names=['x', 'y', 'z'], skip_nans=True)
+        except Exception as error:  # of any kind, by what is wrong: it does not look before
+            raise MessageError(
+                f'a cloud on {self.topic} cannot be read; x, y and z must be of one type, and '
+                f'point_step, size and data go together: {error!r}') from error
         try:
             transform = self._transforms.lookup_transform(
                 header.frame_id, reference.header.frame_id, Time.from_msg(reference.header.stamp))
@@ -141,7 +146,8 @@ def apply(transform, points: np.ndarray) -> np.ndarray:
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
-    return points @ rotation.T.astype(np.float32) + np.array([t.x, t.y, t.z], np.float32)
+    with np.errstate(invalid='ignore', over='ignore'):  # a point may be anywhere
+        return points @ rotation.T.astype(np.float32) + np.array([t.x, t.y, t.z], np.float32)
 
 
 class MetricScale:

@@ -151,8 +151,11 @@ class NodeProcess(Client):
         self._stamp += SECOND // 30
         return self._stamp
 
-    def assert_right(self) -> None:
-        """Demand of a new stream what a fresh network gives: its first two depths and its cloud."""
+    def assert_right(self, forgiven: str | None = None) -> None:
+        """Demand of a new stream what a fresh network gives: its first two depths and its cloud.
+
+        No callback may have raised anything, but for an error that is forgiven.
+        """
         assert self.process.poll() is None, self.last_words()
         if not self._expected:
             network = Reference()
@@ -173,7 +176,8 @@ class NodeProcess(Client):
             np.frombuffer(cloud.data, np.float32).reshape(-1, cloud.point_step // 4)[:, :3],
             wanted[np.isfinite(wanted[..., 2])], rtol=1e-5)
         text = self.log.read_text(errors='replace')
-        assert 'Traceback' not in text, text[text.index('Traceback'):][:3000]
+        trace = text.find('Traceback')
+        assert trace < 0 or (forgiven and forgiven in text), text[trace:][:3000]
 
     def last_words(self) -> str:
         return self.log.read_text(errors='replace')[-2000:]
