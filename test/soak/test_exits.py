@@ -11,7 +11,7 @@ from lifecycle_msgs.srv import ChangeState
 import pytest
 from ros_rig import street
 
-SECONDS = 3.0
+SECONDS = 3.0  # where the processor is free
 CRASHES = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL}
 
 
@@ -111,7 +111,9 @@ def assert_clean_exit(process, number: int, starting: bool = False) -> float:
     shared = mapped(process.process.pid) - mapped(os.getpid())
     seconds = process.stop(number)
     code = process.process.returncode
-    assert seconds < SECONDS, (seconds, process.last_words())
+    # on a computer that has twice as much to do as it can, it may take twice that
+    share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert seconds < SECONDS * share, (seconds, process.last_words())
     assert code not in CRASHES, (code, process.last_words())
     if not starting:  # until ROS has taken the signals over, Python's or the system's own answer
         assert code == 0 and 'Traceback' not in process.last_words(), process.last_words()

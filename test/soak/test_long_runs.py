@@ -118,7 +118,7 @@ def test_transitions_under_load(node, soak, measured):
 
     camera = threading.Thread(target=film, daemon=True)
     camera.start()
-    growth = Growth(process, 10 * (soak.transitions // 50))
+    growth = Growth(process, soak.transitions // 50)
     try:
         for i in range(soak.transitions):
             possible = [name for name, (start, _) in ENDS.items() if start == state]
