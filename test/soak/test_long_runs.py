@@ -37,13 +37,16 @@ class Growth:
     def sample(self) -> None:
         self._samples.append(self._process.memory() / MEGABYTE)
 
-    def check(self, limit: float) -> str:
-        """Demand that it grew by less than `limit` MB; return what was measured."""
+    def check(self) -> str:
+        """Demand that it grew by less than a hundredth; return what was measured.
+
+        It is not nothing: glibc's heaps become fragmented, ever more slowly.
+        """
         samples = self._samples
         few = max(len(samples) // 10, 1)
         start, end = (np.median(part) for part in (
             samples[self._begin:self._begin + few], samples[-few:]))
-        assert end - start < limit, f'{start:.1f} MB became {end:.1f} MB'
+        assert end - start < 0.01 * start, f'{start:.1f} MB became {end:.1f} MB'
         return (f'memory {samples[self._begin]:.1f} MB after {self._begin} and '
                 f'{samples[-1]:.1f} MB at the end (medians {end - start:+.2f} MB)')
 
@@ -66,7 +69,7 @@ def test_frames(node, soak, measured):
     process.assert_right()
     tenth = soak.frames // 10
     early, late = (np.median(part) for part in (latencies[:tenth], latencies[-tenth:]))
-    measured(f'{soak.frames} frames; {growth.check(1 if soak.full else 5)}; median latency '
+    measured(f'{soak.frames} frames; {growth.check()}; median latency '
              f'{early:.1f} ms in the first tenth, {late:.1f} ms in the last')
 
 
@@ -95,7 +98,7 @@ def test_bag_loops(node, soak, measured):
     assert late <= soak.loops // 20
     # of the first loop there was nothing to forget yet, or the clock's first jump
     assert soak.loops - 1 <= process.status.resets <= soak.loops + late + 1
-    measured(f'{soak.loops} loops; {growth.check(1 if soak.full else 5)}; '
+    measured(f'{soak.loops} loops; {growth.check()}; '
              f'{process.status.resets} resets')
 
 
@@ -157,7 +160,7 @@ def test_transitions_under_load(node, soak, measured):
         assert process.change_state(transition)
     assert process.set_parameter('scale.factor', 1.0)
     process.connect().assert_right()
-    text = growth.check(30) if soak.transitions >= 500 else 'too few to measure memory'
+    text = growth.check() if soak.transitions >= 500 else 'too few to measure memory'
     measured(f'{soak.transitions} transitions: {taken} taken, {refused} refused, {at_once} sent '
              f'three at once; {text}')
 
@@ -229,4 +232,4 @@ def test_others_come_and_go(node, soak, measured, domain):
         for leave in present:
             leave()
     process.assert_right()
-    measured(f'{soak.peers} participants; {growth.check(20)}')
+    measured(f'{soak.peers} participants; {growth.check()}')
