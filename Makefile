@@ -1,5 +1,6 @@
 # make demo    depth of a video, through real ROS 2, as pictures in demo_output/
 # make test    the tests
+# make soak    the endurance tests in full: some hours; SOAK_FRAMES=1000 and the like shorten them
 # make lint    the style checks
 # make clean   remove everything that make made
 #
@@ -21,7 +22,7 @@ MODEL ?= flashdepth-s
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 # fast ones first
-TESTS ?= test/test_*.py test/models test/ros test/launch test/engines
+TESTS ?= test/test_*.py test/models test/ros test/launch test/engines test/soak
 PYTEST_OPTIONS ?= -ra
 
 ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
@@ -44,7 +45,7 @@ endif
 ACTIVATE := source $(VENV)/bin/activate
 ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
-.PHONY: demo test lint build clean
+.PHONY: demo test soak lint build clean
 
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo --model '$(MODEL)' \
@@ -52,6 +53,9 @@ demo: build
 
 test: build
 	$(ENVIRONMENT) && python -m pytest $(TESTS) $(PYTEST_OPTIONS)
+
+soak: build
+	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .

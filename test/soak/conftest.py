@@ -11,12 +11,12 @@ import pytest
 import torch
 
 NUMBERS = {  # short, full
-    'frames': (60, 10_000),
-    'transitions': (30, 1_000),
+    'frames': (40, 10_000),
+    'transitions': (20, 1_000),
     'messages': (300, 10_000),  # half of them raw, and a quarter compressed
     'loops': (5, 1_000),
-    'peers': (8, 500),
-    'signals': (2, 100),
+    'peers': (6, 500),
+    'signals': (1, 100),
 }
 MEASURED = []
 

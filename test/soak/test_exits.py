@@ -12,6 +12,7 @@ import pytest
 from ros_rig import street
 
 SECONDS = 3.0  # where the processor is free
+FULL = os.environ.get('SOAK') == 'full'
 CRASHES = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL}
 
 
@@ -122,12 +123,13 @@ def assert_clean_exit(process, number: int, starting: bool = False) -> float:
     return seconds
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('state', STATES, ids=lambda state: state.__name__)
-def test_in_a_state(node, soak, tmp_path, state, number):
-    if not soak.full and (state, number) not in (
-            (exporting, signal.SIGTERM), (deactivating, signal.SIGINT)):
-        pytest.skip('takes long: make soak runs it (SOAK=full)')
+CASES = [(state, number) for state in STATES for number in (signal.SIGINT, signal.SIGTERM)
+         if FULL or (state, number) in ((exporting, signal.SIGTERM), (deactivating, signal.SIGINT))]
+
+
+@pytest.mark.parametrize(('state', 'number'), CASES, ids=[
+    f'{state.__name__} {number.name}' for state, number in CASES])
+def test_in_a_state(node, tmp_path, state, number):
     if state in (exporting, preparing):
         for package in ('openvino', 'onnxscript'):
             pytest.importorskip(package)
