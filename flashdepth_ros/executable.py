@@ -1,6 +1,10 @@
 """What every node of this package does as a process: prepare, spin, and leave without a trace."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import gc
 import logging
+import os
+import sys
 import threading
 import time
 import traceback
@@ -16,11 +20,31 @@ from .process import keep_large_buffers, leave_signals_to_ros, use_transport_pro
 
 
 def prepare(args: list[str] | None) -> None:
-    """Set the process up for large messages and initialise rclpy."""
+    """Set the process up for large messages and initialise rclpy; ends it if a signal has come."""
     keep_large_buffers()
     use_transport_profile()
-    leave_signals_to_ros()
+    come = leave_signals_to_ros()
     rclpy.init(args=args)
+    if come:
+        rclpy.try_shutdown()
+        sys.exit(0)
+
+
+@contextmanager
+def unless_ended() -> Iterator[None]:
+    """Make a node in this context: a signal that comes meanwhile ends the process in order.
+
+    It takes rclpy's context away, so that whatever comes next in the node raises.
+    """
+    try:
+        yield
+    except Exception:
+        if rclpy.ok():
+            raise
+        # of the half-made node nothing is reachable but by its own references
+        gc.collect()
+        get_default_context().destroy()
+        os._exit(0)
 
 
 class RosLog(logging.Handler):

@@ -28,10 +28,14 @@ def start(
     executable: str, domain: int, *arguments: str, wrapper: tuple[str, ...] = (),
     environment: dict[str, str] | None = None, **options,
 ) -> subprocess.Popen:
-    """Start an executable of the package in a session of its own, with ROS arguments."""
+    """Start an executable of the package in a session of its own, with ROS arguments.
+
+    It heeds SIGINT, which a shell lets its background processes ignore, and they theirs.
+    """
     return subprocess.Popen(
         [*wrapper, sys.executable, '-m', f'flashdepth_ros.{executable}', '--ros-args', *arguments],
         env={**os.environ, 'ROS_DOMAIN_ID': str(domain), **(environment or {})},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         start_new_session=True, text=True, **options)
 
 
