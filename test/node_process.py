@@ -50,9 +50,14 @@ def end(process: subprocess.Popen, seconds: float = 10.0) -> None:
         process.communicate()
 
 
-def shared_memory() -> set[str]:
-    """Return the segments in /dev/shm, of which each takes hundreds of megabytes."""
-    return {entry.name for entry in os.scandir('/dev/shm') if entry.stat().st_size > 50e6}
+def shared_memory(pid: int | str = 'self') -> set[str]:
+    """Return the segments in /dev/shm that a process has mapped; each is of 256 MB.
+
+    Those of its peers are among them.
+    """
+    lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
+    return {line.split()[-1] for line in lines if '/dev/shm/fastdds' in line
+            and '/fastdds_port' not in line}
 
 
 def as_arguments(parameters: dict) -> list[str]:
@@ -70,6 +75,7 @@ class NodeProcess(Client):
     ):
         super().__init__(domain)
         self.log = log
+        self.peers = shared_memory()
         with log.open('w') as file:
             self.process = start(
                 'depth_node', domain, *as_arguments({**PARAMETERS, **parameters}), wrapper=wrapper,

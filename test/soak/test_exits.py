@@ -8,6 +8,7 @@ import time
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from node_process import shared_memory
 import pytest
 from ros_rig import street
 
@@ -85,15 +86,6 @@ STATES = (configuring, activating, exporting, preparing, in_a_long_frame, deacti
           after_a_failure, finalized)
 
 
-def mapped(pid: int) -> set[str]:
-    """Return the files in shared memory that a process has mapped."""
-    try:
-        lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
-    except OSError:
-        return set()
-    return {line.split()[-1] for line in lines if '/dev/shm/fastdds' in line}
-
-
 def session(number: int) -> list[str]:
     """Return the processes of a session."""
     found = []
@@ -109,7 +101,8 @@ def session(number: int) -> list[str]:
 
 def assert_clean_exit(process, number: int, starting: bool = False) -> float:
     """End the node; return the seconds that it took."""
-    shared = mapped(process.process.pid) - mapped(os.getpid())
+    shared = shared_memory(process.process.pid) - process.peers
+    assert shared or starting
     seconds = process.stop(number)
     code = process.process.returncode
     # on a computer that has twice as much to do as it can, it may take twice that
