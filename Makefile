@@ -2,6 +2,7 @@
 #              with SIM=1 of the simulated scene of that seed, beside its true depth
 # make test    the tests
 # make bench   how fast the node is here; tables and a plot in bench_output/
+# make soak    the endurance tests in full: some hours; SOAK_FRAMES=1000 and the like shorten them
 # make lint    the style and type checks
 # make clean   remove everything that make made
 #
@@ -25,7 +26,7 @@ WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
 # fast ones first
-TESTS ?= test/test_*.py test/models test/simulation test/ros test/launch test/engines
+TESTS ?= test/test_*.py test/models test/simulation test/ros test/launch test/engines test/soak
 PYTEST_OPTIONS ?= -ra
 LINTED := flashdepth_ros test launch setup.py
 
@@ -49,7 +50,7 @@ endif
 ACTIVATE := source $(VENV)/bin/activate
 ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
-.PHONY: demo test bench lint build clean
+.PHONY: demo test bench soak lint build clean
 
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo --model '$(MODEL)' \
@@ -60,6 +61,9 @@ test: build
 
 bench: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench --model '$(MODEL)' $(BENCH_OPTIONS)
+
+soak: build
+	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .

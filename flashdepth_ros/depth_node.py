@@ -30,7 +30,7 @@ from . import diagnostics, parameters
 from .arrivals import Arrival
 from .camera_topics import CameraTopics, Walk
 from .engines import Engine, EngineError, open_engine
-from .executable import leave, log_through, prepare, spin
+from .executable import leave, log_through, prepare, spin, unless_ended
 from .models import CheckpointError, FrameTooSmallError, model_spec
 from .models.weights import resolve_weights
 from .parameters import Settings
@@ -392,12 +392,13 @@ class DepthNode(LifecycleNodeMixin, Node):
 
 def main(args: list[str] | None = None) -> int:
     prepare(args)
-    node = DepthNode()
-    log_through(node)
-    executor = MultiThreadedExecutor(num_threads=4)
-    executor.add_node(node)
+    with unless_ended():
+        node = DepthNode()
+        log_through(node)
+        executor = MultiThreadedExecutor(num_threads=4)
+        executor.add_node(node)
     spin(executor)
-    node.end(timeout=1.5)
+    node.end(timeout=0.5)  # with leave(): out within three seconds, also on a busy computer
     leave(executor)
     # A network may be loading or at work for long; nothing of it needs an orderly end.
     sys.stdout.flush()

@@ -1,11 +1,18 @@
 """What every node of this package does as a process: prepare, spin, and leave without a trace."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import gc
 import logging
+import os
+import sys
 import threading
+import time
+import traceback
 
 import rclpy
 from rclpy.executors import Executor
 from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.utilities import get_default_context
 
@@ -13,11 +20,31 @@ from .process import keep_large_buffers, leave_signals_to_ros, use_transport_pro
 
 
 def prepare(args: list[str] | None) -> None:
-    """Set the process up for large messages and initialise rclpy."""
+    """Set the process up for large messages and initialise rclpy; ends it if a signal has come."""
     keep_large_buffers()
     use_transport_profile()
-    leave_signals_to_ros()
+    come = leave_signals_to_ros()
     rclpy.init(args=args)
+    if come:
+        rclpy.try_shutdown()
+        sys.exit(0)
+
+
+@contextmanager
+def unless_ended() -> Iterator[None]:
+    """Make a node in this context: a signal that comes meanwhile ends the process in order.
+
+    It takes rclpy's context away, so that whatever comes next in the node raises.
+    """
+    try:
+        yield
+    except Exception:
+        if rclpy.ok():
+            raise
+        # of the half-made node nothing is reachable but by its own references
+        gc.collect()
+        get_default_context().destroy()
+        os._exit(0)
 
 
 class RosLog(logging.Handler):
@@ -61,10 +88,18 @@ def leave(executor: Executor, timeout: float = 1.0) -> None:
 
 
 def spin(executor: Executor, finished: Callable[[], bool] = lambda: False) -> None:
-    """Spin until a signal ends rclpy's context, or until `finished`."""
-    try:
-        while rclpy.ok() and not finished():
+    """Spin until a signal ends rclpy's context, or until `finished`.
+
+    A callback that raises is logged, and the node goes on. Some are rclpy's own, and no message may
+    end a process: a /clock with a negative time, for example, raises in rclpy.
+    """
+    while rclpy.ok() and not finished():
+        try:
             executor.spin_once()
-    except Exception:
-        if rclpy.ok():  # else: a signal took the context away in the midst of a spin
-            raise
+        except Exception:
+            if not rclpy.ok():  # a signal took the context away in the midst of a spin
+                return
+            get_logger('executor').error(
+                f'a callback failed and was left out:\n{traceback.format_exc()}',
+                throttle_duration_sec=5.0)
+            time.sleep(0.01)  # what fails at once and always shall not take the whole processor

@@ -19,6 +19,9 @@ from .geometry import Intrinsics
 
 MAX_SIDE = 16384  # larger images are taken for damaged messages
 MAX_PIXELS = 2 ** 26    # of a compressed one, whose few bytes may claim any size
+# More pixels than this cannot lie in a byte of JPEG (a bit at least for a block of 8x8) or of PNG
+# (1032 bytes of a deflated one, eight pixels in each); a file that claims more is damaged.
+JPEG_PIXELS, PNG_PIXELS = 512, 8 * 1032
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
 
@@ -172,9 +175,9 @@ def check_compressed(message: CompressedImage) -> tuple[int, int]:
     if not data:
         raise MessageError('the compressed image is empty')
     if data.startswith(PNG_SIGNATURE):
-        header = _png_header(data)
+        header, most = _png_header(data), PNG_PIXELS
     elif data.startswith(b'\xff\xd8\xff'):
-        header = _jpeg_header(data)
+        header, most = _jpeg_header(data), JPEG_PIXELS
     else:
         raise MessageError(
             f"the compressed image (format '{name}', beginning with {data[:4].hex(' ')}) is "
@@ -186,6 +189,10 @@ def check_compressed(message: CompressedImage) -> tuple[int, int]:
         raise MessageError(
             f'the compressed image says it has {width}x{height} pixels; sides must lie between '
             f'1 and {MAX_SIDE}, and {MAX_PIXELS // 10 ** 6} megapixels are the limit')
+    if width * height > most * len(data):
+        raise MessageError(
+            f'the compressed image says it has {width}x{height} pixels, which cannot lie in its '
+            f'{len(data)} bytes: it is truncated or damaged')
     if name.startswith('bayer_') and channels == 1:
         raise MessageError(
             f"the compressed image (format '{name}') is a Bayer mosaic, whose colours compression "

@@ -80,12 +80,18 @@ class ReferenceSource:
         kind, topic = (
             (PointCloud2, 'reference/points') if self._points else (Image, 'reference/depth/image'))
         self.topic = node.resolve_topic_name(prefix + topic)
-        self._subscriber = filters.Subscriber(
-            node, kind, self.topic, qos_profile=qos_profile_sensor_data, callback_group=group)
-        self._cache = filters.Cache(self._subscriber, REMEMBERED)
+        self._cache = filters.Cache(filters.SimpleFilter(), REMEMBERED)
+        self._subscription = node.create_subscription(
+            kind, self.topic, self._on_reference, qos_profile_sensor_data, callback_group=group)
+
+    def _on_reference(self, message: Image | PointCloud2) -> None:
+        if message.header.stamp.sec >= 0:  # for others rclpy has no Time, and raises
+            self._cache.add(message)
 
     def fit(self, d: np.ndarray, intrinsics: Intrinsics | None, header: Header) -> FitResult:
         """Fit inverse depth (h, w) to the reference nearest in time, if it was not used before."""
+        if header.stamp.sec < 0:
+            return None, "the image's stamp is negative"
         stamp = Time.from_msg(header.stamp)
         delay = Duration(seconds=self._max_delay)
         near = self._cache.getInterval(
@@ -111,8 +117,13 @@ class ReferenceSource:
             return samples_from_depth_image(d, image_to_depth(reference))
         if intrinsics is None:
             raise LookupError('no camera_info has come, which a cloud as reference needs')
-        points = self._point_cloud2.read_points_numpy(
-            reference, field_names=['x', 'y', 'z'], skip_nans=True)
+        try:
+            points = self._point_cloud2.read_points_numpy(
+                reference, field_names=['x', 'y', 'z'], skip_nans=True)
+        except Exception as error:  # of any kind, by what is wrong: it does not look before
+            raise MessageError(
+                f'a cloud on {self.topic} cannot be read; x, y and z must be of one type, and '
+                f'point_step, size and data go together: {error!r}') from error
         try:
             transform = self._transforms.lookup_transform(
                 header.frame_id, reference.header.frame_id, Time.from_msg(reference.header.stamp))
@@ -122,7 +133,7 @@ class ReferenceSource:
         return samples_from_points(d, intrinsics, apply(transform.transform, points))
 
     def close(self) -> None:
-        self._node.destroy_subscription(self._subscriber.sub)
+        self._node.destroy_subscription(self._subscription)
         if self._transforms is not None:
             self._listener.unregister()
 
@@ -135,7 +146,8 @@ def apply(transform, points: np.ndarray) -> np.ndarray:
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
-    return points @ rotation.T.astype(np.float32) + np.array([t.x, t.y, t.z], np.float32)
+    with np.errstate(invalid='ignore', over='ignore'):  # a point may be anywhere
+        return points @ rotation.T.astype(np.float32) + np.array([t.x, t.y, t.z], np.float32)
 
 
 class MetricScale:

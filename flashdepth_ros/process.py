@@ -32,15 +32,18 @@ def keep_large_buffers() -> None:
     mallopt(_TRIM_THRESHOLD, 2 ** 31 - 1)
 
 
-def leave_signals_to_ros() -> None:
+def leave_signals_to_ros() -> list[int]:
     """Let SIGINT and SIGTERM do no more than end rclpy's context; before rclpy.init().
 
     rclpy hands every signal on to the handler that was there before. Python's own would raise
     KeyboardInterrupt at any place, also in the midst of leaving: from a terminal under ros2 launch
-    two signals come.
+    two signals come. Returns the list in which the signals appear that have come: rclpy does not
+    see those from before the end of rclpy.init().
     """
+    come: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda number, _: come.append(number))
+    return come
 
 
 def release_memory() -> None:

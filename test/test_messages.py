@@ -194,11 +194,27 @@ WIDE_JPEG = JPEG.replace(struct.pack('>HH', 20, 40), struct.pack('>HH', 16000, 1
     ('16UC1; compressedDepth png', bytes(12) + PNG, 'colour camera'),
     ('png', BOMB, '60000x60000'),
     ('jpeg', WIDE_JPEG, '16000x16000'),
+    ('png', PNG[:16] + struct.pack('>II', 8000, 8000) + PNG[24:], 'cannot lie in its'),
+    ('jpeg', JPEG.replace(struct.pack('>HH', 20, 40), struct.pack('>HH', 8000, 8000)),
+     'cannot lie in its'),
     ('bayer_rggb8; png compressed ', cv2.imencode('.png', SMOOTH[..., 0])[1].tobytes(), 'mosaic'),
 ])
 def test_unusable_compressed_images_are_explained(form, data, words):
     with pytest.raises(MessageError, match=words):
         compressed_to_rgb(CompressedImage(format=form, data=data))
+
+
+@pytest.mark.parametrize(('suffix', 'picture', 'options'), [
+    ('.jpg', np.zeros((2000, 3000, 3), np.uint8), []),
+    ('.jpg', np.zeros((2000, 3000), np.uint8),
+     [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_OPTIMIZE, 1]),
+    ('.png', np.zeros((2000, 3000, 3), np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 9]),
+    ('.png', np.zeros((2000, 3000), np.uint8),
+     [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_BILEVEL, 1]),
+])
+def test_a_picture_of_one_colour_is_not_taken_for_a_damaged_one(suffix, picture, options):
+    data = cv2.imencode(suffix, picture, options)[1].tobytes()  # as little data as there can be
+    assert compressed_to_rgb(CompressedImage(data=data)).shape == (2000, 3000, 3)
 
 
 def test_garbage_never_gets_out_as_another_error():

@@ -16,9 +16,11 @@ STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 Size = tuple[int, int]  # height, width
 
+LONGEST_SIDE = 4096  # of a network's frame: a strip of 16384x1 pixels must not fill the memory
+
 
 class FrameTooSmallError(ValueError):
-    """The frame gives the network fewer patches than its layers need."""
+    """The frame gives the network fewer patches than its layers need, or is a mere strip."""
 
 
 def ceil_to_patch(length: float) -> int:
@@ -84,6 +86,11 @@ class FrameFormat:
             raise FrameTooSmallError(
                 f'a {width}x{height} frame becomes {size[1]}x{size[0]} for the network, which needs'
                 f' {self.min_side} pixels a side: use a larger camera image or input.short_side')
+        if max(size) > LONGEST_SIDE:
+            raise FrameTooSmallError(
+                f'a {width}x{height} frame becomes {size[1]}x{size[0]} for the network, which takes'
+                f' at most {LONGEST_SIDE} pixels a side: use a smaller input.short_side, or an'
+                f' image that is less of a strip')
         return size
 
 

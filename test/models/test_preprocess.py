@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from flashdepth_ros.models import MODELS, FrameTooSmallError, model_spec, prepare_frame
-from flashdepth_ros.models.preprocess import MEAN, STD
+from flashdepth_ros.models.preprocess import LONGEST_SIDE, MEAN, STD
 
 
 @pytest.mark.parametrize(('name', 'camera', 'network'), [  # (width, height)
@@ -78,3 +78,13 @@ def test_small_frames(name, least):
 def test_an_absurdly_wide_frame_is_refused():
     with pytest.raises(FrameTooSmallError):
         model_spec('vda-s').frame.network_size(2, 2000)
+
+
+@pytest.mark.parametrize('name', MODELS)
+@pytest.mark.parametrize('size', [(16384, 1), (1, 16384), (70, 16384), (16384, 600)])
+def test_a_strip_is_refused_or_stays_small(name, size):
+    rule = model_spec(name).frame
+    try:
+        assert max(rule.network_size(*size)) <= LONGEST_SIDE
+    except FrameTooSmallError as error:
+        assert f'{size[1]}x{size[0]}' in str(error)

@@ -6,6 +6,7 @@ import signal
 import time
 
 import cv2
+from node_process import shared_memory
 import numpy as np
 import pytest
 from ros_rig import Client, to_array
@@ -76,12 +77,13 @@ def test_camera_node_explains_a_missing_source(domain, start):
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
 def test_clean_exit_in_every_state(domain, start, state, end):
     with client_in(domain) as client:
-        before = shared_memory()
+        peers = shared_memory()
         process = start(*DEPTH, '-p', 'autostart:=false')
         assert client.state() == 'unconfigured'
         for transition in {'unconfigured': (), 'inactive': ('configure',),
                            'active': ('configure', 'activate')}[state]:
             assert client.change_state(transition)
+        shared = shared_memory(process.pid) - peers
         begin = time.monotonic()
         for _ in range(2):  # from a terminal, launch's process and the terminal both signal
             process.send_signal(end)
@@ -90,12 +92,7 @@ def test_clean_exit_in_every_state(domain, start, state, end):
         assert time.monotonic() - begin < 3
         assert process.returncode == 0
         assert 'Traceback' not in error
-        assert shared_memory() <= before
-
-
-def shared_memory() -> set[str]:
-    """Return the segments in /dev/shm, of which each takes hundreds of megabytes."""
-    return {entry.name for entry in os.scandir('/dev/shm') if entry.stat().st_size > 50e6}
+        assert shared and not [name for name in shared if Path(name).exists()]
 
 
 def test_exit_while_the_model_loads(domain, start):

@@ -1,0 +1,59 @@
+"""How long the endurance tests run, what they measure, and the node that they run against.
+
+`make test` runs a short version of each. SOAK=full runs them in full, and SOAK_FRAMES=2000 and the
+like set one of the numbers below.
+"""
+import os
+from types import SimpleNamespace
+
+from node_process import NodeProcess
+import pytest
+import torch
+
+NUMBERS = {  # short, full
+    'frames': (40, 10_000),
+    'transitions': (20, 1_000),
+    'messages': (300, 10_000),  # half of them raw, and a quarter compressed
+    'loops': (5, 1_000),
+    'peers': (6, 500),
+    'signals': (1, 100),
+}
+MEASURED = []
+
+torch.set_num_threads(1)  # as in the node
+
+
+@pytest.fixture(scope='session')
+def soak() -> SimpleNamespace:
+    """The numbers: soak.frames and so on; soak.full says which version runs."""
+    full = os.environ.get('SOAK') == 'full'
+    return SimpleNamespace(full=full, **{
+        name: int(os.environ.get(f'SOAK_{name.upper()}', numbers[full]))
+        for name, numbers in NUMBERS.items()})
+
+
+@pytest.fixture
+def node(domain, tmp_path):
+    """Start a NodeProcess(**options); it is ended after the test."""
+    nodes = []
+
+    def make(**options) -> NodeProcess:
+        nodes.append(NodeProcess(domain, tmp_path / f'node_{len(nodes)}.log', **options))
+        return nodes[-1]
+
+    yield make
+    for each in nodes:
+        each.close()
+
+
+@pytest.fixture
+def measured(request):
+    """Note a line for the summary at the end."""
+    return lambda text: MEASURED.append(f'{request.node.name}: {text}')
+
+
+def pytest_terminal_summary(terminalreporter):
+    if MEASURED:
+        terminalreporter.section('endurance')
+        for line in MEASURED:
+            terminalreporter.write_line(line)
