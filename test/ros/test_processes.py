@@ -1,6 +1,5 @@
 """The nodes as processes of their own, as people start them."""
 from contextlib import contextmanager
-import os
 from pathlib import Path
 import signal
 import time
