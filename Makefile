@@ -63,7 +63,8 @@ bench: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench --model '$(MODEL)' $(BENCH_OPTIONS)
 
 soak: build
-	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py $(PYTEST_OPTIONS)
+	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py \
+	  test/engines/test_compiled.py $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .

@@ -78,4 +78,4 @@ def test_rviz_file_names_topics_that_exist():
 def test_dds_profile_is_well_formed():
     root = ElementTree.parse(ROOT / 'config' / 'fastdds.xml').getroot()
     size = root.find('.//{*}segment_size')
-    assert int(size.text) >= 2 ** 28
+    assert int(size.text) >= 2 ** 26  # the largest image, its depth and its cloud at once

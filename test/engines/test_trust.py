@@ -117,7 +117,7 @@ def test_auto_takes_what_is_installed(monkeypatch):
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    ({'backend': 'abacus'}, 'one of: torch, onnx, openvino, tensorrt'),
+    ({'backend': 'abacus'}, 'one of: torch, torch_compile, onnx, openvino, tensorrt'),
     ({'backend': 'torch', 'precision': 'int8'}, 'offers auto and fp32, fp16, bf16'),
     ({'backend': 'onnx', 'device': 'cuda'}, 'engine.device'),
     ({'backend': 'onnx', 'device': 'tpu'}, 'engine.device'),

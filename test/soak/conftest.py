@@ -11,11 +11,11 @@ import pytest
 import torch
 
 NUMBERS = {  # short, full
-    'frames': (40, 10_000),
-    'transitions': (20, 1_000),
-    'messages': (300, 10_000),  # half of them raw, and a quarter compressed
-    'loops': (5, 1_000),
-    'peers': (6, 500),
+    'frames': (20, 10_000),
+    'transitions': (10, 1_000),
+    'messages': (240, 10_000),  # half of them raw, and a quarter compressed
+    'loops': (3, 1_000),
+    'peers': (3, 500),
     'signals': (1, 100),
 }
 MEASURED = []

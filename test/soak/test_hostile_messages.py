@@ -44,7 +44,7 @@ def bombard(process, count: int, send: Callable[[random.Random], str]) -> str:
 def outcome(process) -> str:
     status = process.status
     # best effort drops some of a burst
-    assert status.rejected > 10
+    assert status.rejected > 0
     return (f'; {status.received} images reached the node, {status.rejected} were rejected, '
             f'{status.failed} failed')
 
