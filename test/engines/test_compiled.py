@@ -8,7 +8,7 @@ import torch
 from flashdepth_ros.engines import open_engine
 
 
-@pytest.mark.skipif(os.environ.get('SOAK') != 'full', reason='make soak runs it: compiling takes long')
+@pytest.mark.skipif(os.environ.get('SOAK') != 'full', reason='make soak runs it: it is slow')
 def test_compiled_step_equals_eager():
     frames, expected, last = reference('flashdepth-s', 70, 84)
     engine = open_engine('flashdepth-s', 'random', 'torch_compile', height=70, width=84)
