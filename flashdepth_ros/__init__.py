@@ -2,10 +2,11 @@
 import os
 import pkgutil
 
-# Threads of PyTorch (OpenMP) wait for each other a thousand times in a step, and by default they do
-# so by spinning. On a robot whose cores are busy with other work the one that is waited for then
-# does not run, and a step takes 100 times as long. Read when PyTorch is loaded, hence here.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# Threads of PyTorch (GNU OpenMP) wait for each other a thousand times in a step, and by default they
+# spin for milliseconds. On a robot whose cores have other work too, the thread that is waited for
+# then does not run. This is some microseconds; read when PyTorch is loaded, hence here.
+if 'OMP_WAIT_POLICY' not in os.environ:
+    os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 # The messages are generated into the installed package; from a source tree they are found there.
 __path__ = pkgutil.extend_path(__path__, __name__)
