@@ -85,7 +85,15 @@ def _depth_anything(size: str) -> ModelSpec:
 # FlashDepth-L and Full descend from Depth Anything V2 Large, whose weights are non-commercial.
 _FROM_LARGE = 'Apache-2.0, derived from CC-BY-NC-4.0 weights'
 
+NANO = ModelSpec(
+    name='flashdepth-nano', unit=Unit.HUNDRED_PER_METRE,
+    build=partial(FlashDepth, backbone='nano', refined_level=2, expand=4, headdim=32, layers=2,
+                  d_state=64),
+    frame=FrameFormat(partial(bounded_sizes, standard=140), clip=True, min_side=42),
+    repository='', file='flashdepth_nano.safetensors', licence='Apache-2.0')
+
 MODELS = {spec.name: spec for spec in (
+    NANO,
     _flashdepth('flashdepth-s', 14001, 'Apache-2.0', min_side=70,
                 backbone='vits', refined_level=3, expand=4, headdim=32),
     _flashdepth('flashdepth-l', 10001, _FROM_LARGE, min_side=28,

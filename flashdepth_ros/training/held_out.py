@@ -1,0 +1,156 @@
+"""How good a network is on sequences that it was not trained on, beside what needs no network.
+
+Every sequence is brought to the truth by one scale, the median ratio over all its pixels. Numbers
+are those of metrics.py, averaged over a sequence's frames, then over sequences.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import metrics
+from .batches import resize_clip
+from .effects import SEQUENCE, apply_effects, normalise
+from .shards import Clip, Shards
+
+MAX_DEPTH = 80.0
+RAMP_SLOPES = np.concatenate([-np.linspace(0, 0.9, 10)[1:], [0], np.geomspace(0.1, 300, 60)])
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One sequence at the network's size.
+
+    rgb (T, 3, H, W) in 0..1; truth (T, H, W) in metres; intrinsics of that size; poses (T, 4, 4).
+    """
+
+    rgb: torch.Tensor
+    truth: np.ndarray
+    intrinsics: np.ndarray
+    poses: np.ndarray
+
+
+def read_sequence(clip: Clip, height: int, width: int, effects: int | None = None) -> Sequence:
+    """Shrink a stored clip to the network's size; effects: seed of flicker and occlusion."""
+    rgb, truth = resize_clip(clip.rgb, clip.depth, height, width)
+    image = torch.from_numpy(rgb.copy()).permute(0, 3, 1, 2).float() / 255
+    if effects is not None:
+        image = apply_effects(image, np.random.default_rng((effects, int(clip.seeds))), SEQUENCE)
+    intrinsics = clip.intrinsics.astype(np.float64)
+    for row, factor in ((0, width / clip.rgb.shape[2]), (1, height / clip.rgb.shape[1])):
+        intrinsics[row, row] *= factor
+        intrinsics[row, 2] = (intrinsics[row, 2] + 0.5) * factor - 0.5
+    return Sequence(image, truth.astype(np.float64), intrinsics, clip.poses.astype(np.float64))
+
+
+@torch.no_grad()
+def predict(network: nn.Module, rgb: torch.Tensor, carried: bool = True) -> np.ndarray:
+    """Run the network over (T, 3, H, W) in 0..1 -> 100/m (T, H, W); carried: keep the state."""
+    height, width = rgb.shape[-2:]
+    fresh = state = network.initial_state(1, height, width)
+    outputs = []
+    for frame in normalise(rgb):
+        output, state = network.step(frame[None], state if carried else fresh)
+        outputs.append(output[0].float().numpy())
+    return np.stack(outputs)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one sequence, or the mean of several. Errors of change and TAE as docs/evaluation.md."""
+
+    delta1: float
+    abs_rel: float
+    change_error: float
+    tae_percent: float
+
+
+def score(disparity: np.ndarray, sequence: Sequence) -> Scores:
+    """Compare inverse depth of any unit (T, H, W) with the truth, after one scale."""
+    truth = sequence.truth
+    mask = metrics.truth_mask(truth, max_depth=MAX_DEPTH)
+    disparity = np.maximum(disparity.astype(np.float64), 1e-6)
+    scale = np.median(1 / (truth[mask] * disparity[mask]))
+    aligned = metrics.aligned_depth(scale * disparity, max_depth=MAX_DEPTH)
+    largest = 1 / truth[mask].min()
+    with np.errstate(divide='ignore'):
+        change = [metrics.change_error(
+            1 / aligned[t] / largest, 1 / aligned[t + 1] / largest, 1 / truth[t] / largest,
+            1 / truth[t + 1] / largest, mask[t] & mask[t + 1]) for t in range(len(truth) - 1)]
+    return Scores(
+        delta1=metrics.mean([metrics.delta(a, t, m)
+                             for a, t, m in zip(aligned, truth, mask, strict=True)]),
+        abs_rel=metrics.mean([metrics.abs_rel(a, t, m)
+                              for a, t, m in zip(aligned, truth, mask, strict=True)]),
+        change_error=metrics.mean(change),
+        tae_percent=metrics.temporal_alignment_error(
+            aligned, sequence.intrinsics, sequence.poses, mask))
+
+
+def average(rows: list[Scores]) -> Scores:
+    return Scores(*(metrics.mean([getattr(row, name) for row in rows])
+                    for name in Scores.__dataclass_fields__))
+
+
+def best_ramp(sequence: Sequence) -> np.ndarray:
+    """Inverse depth that grows linearly down the image, the best for this sequence's delta 1.
+
+    It is chosen with the truth: a network that does not beat it has seen nothing but 'below is
+    near'. Ramps may reach nothing at any row above the middle, or shrink downwards.
+    """
+    truth = sequence.truth
+    mask = metrics.truth_mask(truth, max_depth=MAX_DEPTH)
+    height = truth.shape[1]
+    y = np.linspace(0, 1, height)
+    best, best_delta = None, -1.0
+    for start in (0.0, 0.15, 0.3, 0.4, 0.5):
+        for slope in RAMP_SLOPES:
+            ramp = np.maximum(1 + slope * np.maximum(y - start, 0), 1e-3)[None, :, None]
+            ratio = (truth * ramp)[mask]
+            ratio = ratio / np.median(ratio)
+            delta = np.mean(np.maximum(ratio, 1 / ratio) < 1.25)
+            if delta > best_delta:
+                best, best_delta = ramp, delta
+    return np.broadcast_to(best, truth.shape)
+
+
+def median_image(shards: Shards, height: int, width: int, clips: int = 500) -> np.ndarray:
+    """Median inverse depth of each pixel over training clips, each at its own scale, (H, W)."""
+    images = []
+    for index in np.linspace(0, len(shards) - 1, min(clips, len(shards))).astype(int):
+        rgb, depth = shards.frames(int(index), 0, 1)
+        depth = resize_clip(rgb, depth, height, width)[1][0]
+        disparity = np.where(depth > 0, 1 / np.maximum(depth, 1e-3), np.nan)
+        images.append(disparity / np.nanmedian(disparity))
+    return np.nanmedian(images, axis=0)
+
+
+def evaluate_held_out(
+    network: nn.Module, shards: Shards, height: int, width: int, effects: int | None = None,
+    sequences: int | None = None, frames: int | None = None, with_reset: bool = True,
+) -> dict[str, Scores]:
+    """Return the mean scores of 'carried' and, if asked, 'reset' (the state, at every frame)."""
+    rows: dict[str, list[Scores]] = {'carried': []} | ({'reset': []} if with_reset else {})
+    for index in range(min(sequences or len(shards), len(shards))):
+        sequence = read_sequence(shards[index], height, width, effects)
+        if frames:
+            sequence = Sequence(sequence.rgb[:frames], sequence.truth[:frames],
+                                sequence.intrinsics, sequence.poses[:frames])
+        for name, scores in rows.items():
+            scores.append(score(predict(network, sequence.rgb, name == 'carried'), sequence))
+    return {name: average(scores) for name, scores in rows.items()}
+
+
+def evaluate_baselines(
+    shards: Shards, height: int, width: int, training: Shards | None = None,
+) -> dict[str, Scores]:
+    """Return the mean scores of the 'ramp' and, with training clips, of their 'median' image."""
+    image = None if training is None else median_image(training, height, width)
+    ramp, median = [], []
+    for index in range(len(shards)):
+        sequence = read_sequence(shards[index], height, width)
+        ramp.append(score(best_ramp(sequence), sequence))
+        if image is not None:
+            median.append(score(np.broadcast_to(image, sequence.truth.shape), sequence))
+    return {'ramp': average(ramp)} | ({'median': average(median)} if median else {})
