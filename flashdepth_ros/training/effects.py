@@ -21,6 +21,9 @@ class Strength:
     flicker: float = 0.15
     occlusion: float = 0.1
 
+    def scaled(self, factor: float) -> 'Strength':
+        return Strength(self.colours * factor, self.flicker * factor, self.occlusion * factor)
+
 
 SINGLE = Strength()
 SEQUENCE = Strength(flicker=0.4, occlusion=0.3)

@@ -93,9 +93,11 @@ def initialise(model: nn.Module, seed: int) -> None:
                 transposed = isinstance(module, nn.ConvTranspose2d)
                 fan_in = (module.weight.shape[0] if transposed
                           else math.prod(module.weight.shape[1:]))
-                gain = 1.0 if 'pretrained' in name or 'mamba' in name else math.sqrt(2)
+                gain = math.sqrt(2) if 'output_conv2' in name else 1.0
                 if 'resConfUnit' in name and name.endswith('conv2'):
                     gain = 0.3
+                if 'output_conv1' in name:
+                    gain = 0.3  # what reaches the last layers is then about 1
                 normal(module.weight, gain / math.sqrt(fan_in))
                 if module.bias is not None:
                     module.bias.zero_()
@@ -118,9 +120,10 @@ def initialise(model: nn.Module, seed: int) -> None:
             mamba.A_log.copy_(torch.linspace(0.5, 4, mamba.heads).log())
             bound = 1 / math.sqrt(mamba.conv1d.weight.shape[-1])
             normal(mamba.conv1d.weight, bound)
+            mamba.conv1d.bias.zero_()
         model.mamba.final_layer[1].weight.zero_()  # as FlashDepth: the memory begins as nothing
         last = model.get_submodule(_LAST)
-        last.weight.mul_(0.01)
+        last.weight.mul_(0.2)
         last.bias.fill_(1.0)
 
 

@@ -34,7 +34,8 @@ class Plan:
     clips: of a step, over all processes; frames: of each clip. height, width: of the network's
     frame, multiples of 14. muon_rate: of the ViT's matrices; rate: AdamW's, of all else. warm_up,
     cool_down: steps over which the rates grow from and shrink to nothing; the cooling ends at
-    `cool_end` (0: no cooling).
+    `cool_end` (0: no cooling). average: how much the averaged weights keep at a step. effects:
+    factor of how often images are changed (see effects.py).
     """
 
     clips: int = 32
@@ -48,6 +49,7 @@ class Plan:
     cool_down: int = 0
     cool_end: int = 0
     average: float = 0.999
+    effects: float = 1.0
     seed: int = 0
     bf16: bool = True
 
@@ -131,7 +133,7 @@ class Trainer:
         strength = SINGLE if plan.frames == 1 else SEQUENCE
         frames, depth = make_batch(
             self.shards, plan.clips // self.processes, plan.frames, (plan.height, plan.width),
-            strength, (plan.seed, self.step_number, self.rank))
+            strength.scaled(plan.effects), (plan.seed, self.step_number, self.rank))
         terms = depth_losses(self.forward(frames), depth)
         loss = total_loss(terms)
         for parameter in self.parameters:
