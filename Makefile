@@ -1,4 +1,5 @@
-# make demo    depth of a video, through real ROS 2, as pictures in demo_output/
+# make demo    depth of a video, through real ROS 2, as pictures in demo_output/;
+#              with SIM=1 of the simulated scene of that seed, beside its true depth
 # make test    the tests
 # make lint    the style checks
 # make clean   remove everything that make made
@@ -17,6 +18,7 @@ INSTALL := install$(SUFFIX)
 TORCH ?= torch==2.13.0
 
 VIDEO ?=
+SIM ?=
 MODEL ?= flashdepth-s
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
@@ -48,7 +50,7 @@ ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo --model '$(MODEL)' \
-	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(DEMO_OPTIONS)
+	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(if $(SIM),--sim '$(SIM)') $(DEMO_OPTIONS)
 
 test: build
 	$(ENVIRONMENT) && python -m pytest $(TESTS) $(PYTEST_OPTIONS)

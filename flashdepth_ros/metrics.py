@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-Alignment = Literal['none', 'scale', 'scale-shift']
-ALIGNMENTS: tuple[Alignment, ...] = ('none', 'scale', 'scale-shift')
+Alignment = Literal['none', 'median', 'scale', 'scale-shift']
+ALIGNMENTS: tuple[Alignment, ...] = ('none', 'median', 'scale', 'scale-shift')
 
 MIN_DISPARITY = 1e-3  # 1/m; VDA's benchmark raises smaller predictions to it, before and after
 
@@ -31,18 +31,46 @@ def truth_mask(truth: np.ndarray, min_depth: float = 1e-3, max_depth: float = 80
 # ---- alignment -------------------------------------------------------------------------------
 
 
+class Median:
+    """The median of positive numbers of which any number may be added.
+
+    A histogram of their logarithms is kept, and the geometric mean of those in each of its bins,
+    which are 0.02 % wide: exact where they are all alike.
+    """
+
+    _BINS, _PER_E = 200_000, 5000  # from e^-20 to e^20
+
+    def __init__(self):
+        self._counts = np.zeros(self._BINS, np.int64)
+        self._sums = np.zeros(self._BINS)
+
+    def add(self, values: np.ndarray) -> None:
+        logarithms = np.log(values)
+        bins = np.clip(logarithms * self._PER_E + self._BINS / 2, 0, self._BINS - 1).astype(int)
+        self._counts += np.bincount(bins, minlength=self._BINS)
+        self._sums += np.bincount(bins, logarithms, minlength=self._BINS)
+
+    def value(self) -> float:
+        """Return the (lower) median."""
+        below = np.cumsum(self._counts)
+        i = int(np.searchsorted(below, (below[-1] + 1) // 2))
+        return math.exp(self._sums[i] / self._counts[i])
+
+
 class DisparityFit:
-    """Least squares of s * prediction + t = 1 / truth over the frames that were added.
+    """Fits s * prediction + t = 1 / truth over the frames that were added: by least squares.
 
     VDA's benchmark and section 4.1 of its paper, FlashDepth's evaluation (align_depths_lstsq): one
     scale and shift for a whole sequence. Adding the first frame only gives the protocol that suits
     a model without foresight (online VDA, Feiden et al. 2025, arXiv 2510.09182). Sums are kept,
-    not frames, so that a sequence may have any length.
+    not frames, so that a sequence may have any length. 'median' is no least squares but the median
+    of (1 / truth) / prediction, which no outlier moves (Zhou et al. 2017, arXiv 1704.07813).
     """
 
     def __init__(self):
         self._normal = np.zeros((2, 2))
         self._target = np.zeros(2)
+        self._ratio = Median()
 
     def add(self, disparity: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> None:
         """Take in a frame's inverse depth, its depth in metres and where to compare them."""
@@ -51,6 +79,7 @@ class DisparityFit:
         target = 1 / truth[mask].astype(np.float64)
         self._normal += [[p @ p, p.sum()], [p.sum(), p.size]]
         self._target += [p @ target, target.sum()]
+        self._ratio.add(target / p)
 
     @property
     def empty(self) -> bool:
@@ -58,13 +87,18 @@ class DisparityFit:
         return self._normal[1, 1] == 0
 
     def solve(self, alignment: Alignment = 'scale-shift') -> tuple[float, float]:
-        """Return (scale, shift): (1, 0) for 'none', shift 0 for 'scale'. ValueError if empty."""
+        """Return (scale, shift): (1, 0) for 'none'; the shift is 0 for 'median' and 'scale' too.
+
+        ValueError if empty.
+        """
         if alignment not in ALIGNMENTS:
             raise ValueError(f"alignment is '{alignment}'; it must be {', '.join(ALIGNMENTS)}")
         if alignment == 'none':
             return 1.0, 0.0
         if self.empty:
             raise ValueError('no pixel has both a prediction and a truth within the depth range')
+        if alignment == 'median':
+            return self._ratio.value(), 0.0
         if alignment == 'scale':
             return self._target[0] / self._normal[0, 0], 0.0
         scale, shift = np.linalg.lstsq(self._normal, self._target, rcond=None)[0]

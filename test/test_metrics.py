@@ -30,11 +30,28 @@ def test_scale_alone_is_the_least_squares_scale():
     assert fit.solve('scale') == pytest.approx((3 / 5, 0))  # (1 + 2) / (1 + 4)
 
 
+def test_median_scale_is_the_median_of_the_ratios_over_all_frames():
+    fit = metrics.DisparityFit()
+    for ratios in ([1.0, 2.0, 1000.0], [3.0, 0.5]):  # of true to predicted inverse depth
+        disparity = np.full((1, len(ratios)), 0.25)
+        truth = 1 / (0.25 * np.array([ratios]))
+        fit.add(disparity, truth, truth > 0)
+    assert fit.solve('median') == pytest.approx((2, 0))
+
+
+def test_median_of_many_numbers_is_close_to_the_exact_one():
+    values = np.exp(np.random.default_rng(0).normal(0, 2, 100_001))
+    median = metrics.Median()
+    for part in np.array_split(values, 7):
+        median.add(part)
+    assert median.value() == pytest.approx(np.median(values), rel=2e-4)
+
+
 def test_an_alignment_without_pixels_or_of_another_name_is_refused():
     with pytest.raises(ValueError, match='no pixel'):
         metrics.DisparityFit().solve()
-    with pytest.raises(ValueError, match="'median'"):
-        metrics.DisparityFit().solve('median')
+    with pytest.raises(ValueError, match="'mode'"):
+        metrics.DisparityFit().solve('mode')
 
 
 def test_aligned_depth_is_clipped_to_the_range():

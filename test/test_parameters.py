@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from flashdepth_ros.parameters import PARAMETERS, check_together
+from flashdepth_ros.sim_camera_node import PARAMETERS as SIM_CAMERA
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / 'config' / 'flashdepth.yaml').read_text()
@@ -36,6 +37,17 @@ def test_the_yaml_file_explains_it(name):
         (mark in comment or name == 'autostart')
         and all(f'{number:f}'.rstrip('0').rstrip('.') in comment for number in numbers)
         for comment in comments), comments
+
+
+def test_the_yaml_file_of_the_simulated_camera_has_and_explains_its_parameters():
+    text = (ROOT / 'config' / 'sim_camera.yaml').read_text()
+    assert yaml.safe_load(text)['/**']['ros__parameters'] == {
+        name: parameter.default for name, parameter in SIM_CAMERA.items()}
+    for name, parameter in SIM_CAMERA.items():
+        comment = re.search(rf'((?:^ *#.*\n)+) *{name}: ', text, flags=re.MULTILINE)
+        assert comment, name
+        limits = [parameter.low, parameter.high] if parameter.low is not None else []
+        assert all(str(limit) in comment[1] for limit in limits), name
 
 
 def test_descriptors_are_complete():

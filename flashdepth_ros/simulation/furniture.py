@@ -178,11 +178,11 @@ def barrel(rng: np.random.Generator) -> Item:
 
 def plant(rng: np.random.Generator) -> Item:
     pot, height = rng.uniform(0.12, 0.25), rng.uniform(0.3, 1.2)
-    make = Maker(rng, 2.4 * pot, 2.4 * pot)
+    make = Maker(rng, 3.4 * pot, 3.4 * pot)
     make.add('cylinder', (0, 0, pot), (pot, pot))
     make.add('cylinder', (0, 0, 2 * pot + height / 2), (0.02, height / 2), 1)
     for _ in range(rng.integers(4, 12)):
-        x, y = rng.normal(0, pot, 2)
+        x, y = rng.uniform(-1.2 * pot, 1.2 * pot, 2)
         green = tuple(hsv(rng.uniform(0.22, 0.42), rng.uniform(0.4, 0.9), rng.uniform(0.25, 0.7)))
         make.item.parts.append(Part(
             'ellipsoid', (x, y, 2 * pot + height * rng.uniform(0.4, 1.1)),
@@ -192,7 +192,7 @@ def plant(rng: np.random.Generator) -> Item:
 
 def lamp(rng: np.random.Generator) -> Item:
     height = rng.uniform(1.2, 1.8)
-    make = Maker(rng, 0.35, 0.35)
+    make = Maker(rng, 0.4, 0.4)
     make.add('cylinder', (0, 0, 0.015), (0.16, 0.015))
     make.add('cylinder', (0, 0, height / 2), (0.015, height / 2))
     make.add('cylinder', (0, 0, height), (rng.uniform(0.1, 0.2), rng.uniform(0.1, 0.18)), 1)
@@ -234,7 +234,7 @@ def person(rng: np.random.Generator) -> Item:
     """A standing or striding figure, 1.1 to 1.95 m tall, walking along x."""
     tall = rng.uniform(1.5, 1.95) if rng.random() < 0.85 else rng.uniform(1.1, 1.5)
     scale = tall / 1.75
-    make = Maker(rng, 0.5 * scale, 0.5 * scale)
+    make = Maker(rng, 0.55 * scale, 0.75 * scale)
     skin = tuple(hsv(rng.uniform(0.04, 0.09), rng.uniform(0.25, 0.6), rng.uniform(0.3, 0.95)))
     hair = tuple(hsv(rng.uniform(0.02, 0.12), rng.uniform(0.2, 0.7), rng.uniform(0.05, 0.6)))
     stout, stride = rng.uniform(0.85, 1.3), rng.uniform(-0.16, 0.16)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 CELL = 0.05  # metres of a cell of the floor
+FASTEST_TURN = 0.9  # radians per second
 
 
 class Floor:
@@ -36,6 +37,16 @@ class Floor:
     def room_for(self, points: np.ndarray, clearance: float) -> bool:
         """Whether a square body reaching `clearance` to each side is free at points (n, 2)."""
         return all(self.free(x, y, 2 * clearance, 2 * clearance) for x, y in points)
+
+    def sight(self, positions: np.ndarray, headings: np.ndarray, far: float = 5.0) -> np.ndarray:
+        """Return how far (n,) one sees from positions (n, 2) along headings, at most `far`."""
+        steps = np.arange(CELL, far, 2 * CELL)
+        ways = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+        cells = np.floor((positions[:, None] + ways[:, None] * steps[:, None]) / CELL).astype(int)
+        inside = (cells >= 0).all(-1) & (cells < self._taken.shape).all(-1)
+        x, y = np.where(inside[..., None], cells, 0).transpose(2, 0, 1)
+        stopped = ~inside | self._taken[x, y]
+        return np.where(stopped.any(1), steps[stopped.argmax(1)], far)
 
 
 @dataclass(frozen=True)
@@ -68,46 +79,71 @@ def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def drive(
-    rng: np.random.Generator, floor: Floor, clearance: float = 0.35, tries: int = 60,
+    rng: np.random.Generator, floor: Floor, clearance: float = 0.4, tries: int = 60,
 ) -> Path:
-    """Return a smooth closed path over free floor; turning in place where there is none.
+    """Return a smooth closed path over free floor; panning on the spot where there is none.
 
-    Raises ValueError where the floor has no free place at all.
+    Of three paths the one is taken that looks least at near walls. Raises ValueError where the
+    floor has no free place at all.
     """
-    speed = rng.uniform(0.25, 1.2)
     spots = np.column_stack([rng.uniform(0, floor.length, 400), rng.uniform(0, floor.width, 400)])
     spots = np.array([spot for spot in spots if floor.room_for(spot[None], clearance)])
     if not len(spots):
         raise ValueError('no place on this floor is free')
+    paths = []
     for _ in range(tries):
-        corners = spots[rng.choice(len(spots), min(len(spots), rng.integers(3, 6)), replace=False)]
-        around = corners - corners.mean(axis=0)
-        corners = corners[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
-        ends = np.roll(corners, -1, axis=0)
-        lengths = np.linalg.norm(ends - corners, axis=1)
-        if lengths.sum() < 2.0:
-            continue
-        line = np.concatenate([
-            a + (b - a) * np.arange(0, 1, CELL / max(length, CELL))[:, None]
-            for a, b, length in zip(corners, ends, lengths, strict=True)])
-        line = _smooth(line, 0.3 / CELL)
-        if not floor.room_for(line[::4], clearance):
-            continue
-        steps = np.linalg.norm(np.roll(line, -1, axis=0) - line, axis=1)
-        period = float(steps.sum() / speed)
-        # equal steps of time at a constant speed
-        travelled = np.concatenate([[0], np.cumsum(steps)])
-        n = max(64, int(period * 10))
-        wanted = np.linspace(0, travelled[-1], n, endpoint=False)
-        closed = np.concatenate([line, line[:1]])
-        positions = np.column_stack([np.interp(wanted, travelled, closed[:, k]) for k in range(2)])
-        ahead = np.roll(positions, -1, axis=0) - np.roll(positions, 1, axis=0)
-        ahead = _smooth(ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9),
-                        0.8 * n / period)
-        headings = np.arctan2(ahead[:, 1], ahead[:, 0])
-        if rng.random() < 0.3:  # the camera looks elsewhere than ahead
-            headings = headings + rng.uniform(-1.2, 1.2)
-        return Path(positions, headings, period)
+        path = _round_trip(rng, floor, spots, clearance)
+        if path:
+            paths.append(path)
+        if len(paths) == 3:
+            break
+    if not paths:
+        return _pan(rng, floor, spots)
+    return max(paths, key=lambda path: np.quantile(
+        floor.sight(path.positions[::8], path.headings[::8]), 0.2))
+
+
+def _round_trip(
+    rng: np.random.Generator, floor: Floor, spots: np.ndarray, clearance: float,
+) -> Path | None:
+    """Return a path around three to five of the spots, or None where it is not free."""
+    corners = spots[rng.choice(len(spots), min(len(spots), rng.integers(3, 6)), replace=False)]
+    around = corners - corners.mean(axis=0)
+    corners = corners[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
+    ends = np.roll(corners, -1, axis=0)
+    lengths = np.linalg.norm(ends - corners, axis=1)
+    if lengths.sum() < 2.0:
+        return None
+    line = np.concatenate([
+        a + (b - a) * np.arange(0, 1, CELL / max(length, CELL))[:, None]
+        for a, b, length in zip(corners, ends, lengths, strict=True)])
+    line = _smooth(line, 0.3 / CELL)
+    if not floor.room_for(line[::4], clearance):
+        return None
+    steps = np.linalg.norm(np.roll(line, -1, axis=0) - line, axis=1)
+    period = float(steps.sum() / rng.uniform(0.25, 1.2))  # metres a second
+    # equal steps of time at a constant speed
+    travelled = np.concatenate([[0], np.cumsum(steps)])
+    n = max(64, int(period * 10))
+    wanted = np.linspace(0, travelled[-1], n, endpoint=False)
+    closed = np.concatenate([line, line[:1]])
+    positions = np.column_stack([np.interp(wanted, travelled, closed[:, k]) for k in range(2)])
+    ahead = np.roll(positions, -1, axis=0) - np.roll(positions, 1, axis=0)
+    ahead = _smooth(ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9),
+                    0.8 * n / period)
+    headings = np.arctan2(ahead[:, 1], ahead[:, 0])
+    turns = (np.roll(headings, -1) - headings + math.pi) % (2 * math.pi) - math.pi
+    period *= max(1.0, np.abs(turns).max() * n / period / FASTEST_TURN)
+    if rng.random() < 0.3:  # the camera looks elsewhere than ahead
+        headings = headings + rng.uniform(-1.2, 1.2)
+    return Path(positions, headings, float(period))
+
+
+def _pan(rng: np.random.Generator, floor: Floor, spots: np.ndarray) -> Path:
+    """Stand at one of the spots and look around its most open direction."""
     place = spots[rng.integers(len(spots))]
-    headings = rng.uniform(0, 2 * math.pi) + np.linspace(0, 2 * math.pi, 240, endpoint=False)
-    return Path(np.repeat(place[None], 240, axis=0), headings, float(rng.uniform(12, 40)))
+    ways = np.linspace(0, 2 * math.pi, 24, endpoint=False)
+    centre = ways[np.argmax(floor.sight(np.repeat(place[None], 24, axis=0), ways))]
+    swing = np.sin(np.linspace(0, 2 * math.pi, 240, endpoint=False))
+    return Path(np.repeat(place[None], 240, axis=0), centre + rng.uniform(0.3, 0.9) * swing,
+                float(rng.uniform(8, 25)))

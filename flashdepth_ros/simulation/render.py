@@ -7,19 +7,19 @@ pixel's centre; and at an edge no depth comes out that lies between the two surf
 is nothing (a mean over all four would put points into the air behind every edge).
 """
 from dataclasses import dataclass
-import os
 
+import mujoco
 import numpy as np
 
 from ..geometry import Intrinsics
 from .scenes import Scene
 
 SAMPLES = 2  # a pixel's samples along each side
-SAME_SURFACE = 0.9  # smallest ratio of inverse depths that are taken for one surface
+SAME_SURFACE = 0.85  # smallest ratio of inverse depths that are taken for one surface
 
 
-class SimulationError(RuntimeError):
-    """Scenes cannot be rendered here; the message says what to install."""
+class SimulationError(ImportError):
+    """What rendering needs is not installed; the message says what to install."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,13 @@ class Renderer:
     def __init__(self, width: int = 320, height: int = 240, hfov: float = 70.0):
         self.intrinsics = Intrinsics.from_field_of_view(hfov, width, height)
         self._context = self._scene = self._gl = None
-        os.environ.setdefault('MUJOCO_GL', 'egl')
         try:
-            import mujoco
             from mujoco.egl import GLContext
             self._gl = GLContext(SAMPLES * width, SAMPLES * height)
         except (ImportError, AttributeError, RuntimeError) as error:
             raise SimulationError(
-                f'scenes cannot be rendered without EGL ({error}): apt install libegl1 '
-                f'libgl1-mesa-dri') from error
-        self._mujoco = mujoco
+                f'scenes cannot be rendered without EGL ({error}): on Debian or Ubuntu '
+                f'apt install libegl1 libgl1-mesa-dri') from error
         self._rect = mujoco.MjrRect(0, 0, SAMPLES * width, SAMPLES * height)
         self._rgb = np.empty((SAMPLES * height, SAMPLES * width, 3), np.uint8)
         self._depth = np.empty((SAMPLES * height, SAMPLES * width), np.float32)
@@ -78,7 +75,6 @@ class Renderer:
 
     def _load(self, scene: Scene) -> None:
         """Bring a scene's textures into the graphics context."""
-        mujoco = self._mujoco
         if self._context:
             self._context.free()
         size = scene.model.vis.global_
@@ -97,7 +93,6 @@ class Renderer:
 
         pose: (4, 4), optical frame (x right, y down, z ahead) to world.
         """
-        mujoco = self._mujoco
         self._gl.make_current()
         if scene is not self._scene:
             self._load(scene)

@@ -555,6 +555,6 @@ def make_scene(seed: int, kind: str | None = None, shadows: bool = False) -> Sce
     flicker = _light(builder, length, width, height)
     carriage = Carriage(
         height=rng.uniform(0.3, 1.5), pitch=rng.normal(0.05, 0.12), nod=rng.uniform(0, 0.08),
-        roll=rng.uniform(0, 0.03), bob=rng.uniform(0, 0.02), sway=rng.uniform(0, 0.4),
+        roll=rng.uniform(0, 0.03), bob=rng.uniform(0, 0.02), sway=rng.uniform(0, 0.25),
         frequency=rng.uniform(0.7, 2.0))
     return Scene(seed, kind, builder.spec.compile(), path, carriage, movers, flicker)

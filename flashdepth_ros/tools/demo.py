@@ -1,6 +1,7 @@
-"""Depth of a video through real ROS 2: camera_node -> depth_node -> pictures.
+"""Depth of a video, or of a simulated scene, through real ROS 2: camera -> depth_node -> pictures.
 
-Leaves frames.png (camera | depth | cloud), preview.mp4 and latency.md in the output folder.
+Leaves frames.png (camera | depth | cloud), preview.mp4 and latency.md in the output folder. A
+simulated camera knows the truth: pictures and report compare the depth with it.
 """
 import argparse
 import importlib.util
@@ -17,9 +18,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, PointCloud2
 from tqdm import tqdm
 
+from .. import metrics
 from ..camera_topics import NEWEST_SENSOR_DATA
 from ..frames import SourceError, open_source
-from ..messages import image_to_rgb, stamp_to_ns
+from ..messages import image_to_depth, image_to_rgb, stamp_to_ns
 from ..models import MODELS, CheckpointError, model_spec
 from ..models.weights import resolve_weights
 from ..msg import DepthStatus
@@ -28,6 +30,7 @@ from ..process import keep_large_buffers, use_transport_profile
 
 NAMESPACE = 'demo'
 HEIGHT = 360  # of each picture in a row
+SIM_SIZE = 240, 320  # height and width of simulated images
 STAGES = ('decode', 'preprocess', 'model', 'postprocess', 'publish', 'total', 'age')
 
 
@@ -41,21 +44,31 @@ def default_video() -> Path:
 
 
 class Recorder(Node):
-    """Pairs images, depth, clouds and statuses by their stamps."""
+    """Pairs images, depth, clouds, statuses and perhaps the true depth by their stamps."""
 
-    def __init__(self):
+    def __init__(self, truth: bool):
         super().__init__('recorder', namespace=NAMESPACE)
         self.images, self.depths, self.clouds, self.statuses = {}, {}, {}, {}
+        self.truths: dict[int, np.ndarray] | None = {} if truth else None
+        if truth:
+            self.create_subscription(
+                Image, 'truth/depth/image', self._on_truth, NEWEST_SENSOR_DATA)
         self.create_subscription(Image, 'image', self._on_image, NEWEST_SENSOR_DATA)
         self.create_subscription(Image, 'depth/image', self._on_depth, 1)
         self.create_subscription(PointCloud2, 'points', self._on_cloud, 1)
         self.create_subscription(DepthStatus, 'depth_node/status', self._on_status, 1)
 
     def _on_image(self, message: Image) -> None:
-        self.images[stamp_to_ns(message.header.stamp)] = image_to_rgb(message).copy()
-        for stamp in list(self.images)[:-60]:  # those that never became depth
+        self._keep(self.images, message, image_to_rgb(message).copy())
+
+    def _on_truth(self, message: Image) -> None:
+        self._keep(self.truths, message, image_to_depth(message))
+
+    def _keep(self, frames: dict[int, np.ndarray], message: Image, frame: np.ndarray) -> None:
+        frames[stamp_to_ns(message.header.stamp)] = frame
+        for stamp in list(frames)[:-60]:  # those that never became depth
             if stamp not in self.depths:
-                del self.images[stamp]
+                del frames[stamp]
 
     def _on_depth(self, message: Image) -> None:
         depth = np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
@@ -70,20 +83,28 @@ class Recorder(Node):
 
     def complete(self) -> list[int]:
         """Return the stamps of the frames of which everything has come, in order."""
-        return sorted(self.images.keys() & self.depths.keys() & self.clouds.keys()
-                      & self.statuses.keys())
+        stamps = (self.images.keys() & self.depths.keys() & self.clouds.keys()
+                  & self.statuses.keys())
+        return sorted(stamps if self.truths is None else stamps & self.truths.keys())
 
 
-def record(video: str, spec_name: str, weights: str, short_side: int, frames: int, wait: float):
-    """Run both nodes on a video until `frames` frames are recorded or it has waited too long."""
+def record(
+    camera: list[str], truth: bool, spec_name: str, weights: str, short_side: int, frames: int,
+    wait: float,
+) -> Recorder:
+    """Run both nodes until `frames` frames are recorded or it has waited too long.
+
+    camera: the camera's executable and its ROS arguments; truth: whether it publishes that.
+    """
     remap = ['--ros-args', '-r', f'__ns:=/{NAMESPACE}']
     node = [sys.executable, '-m', 'flashdepth_ros.depth_node', *remap]
     for name, value in (('model.name', spec_name), ('model.weights', weights),
                         ('input.short_side', short_side), ('output.max_range', 1000.0)):
         node += ['-p', f'{name}:={value}']
-    camera = [sys.executable, '-m', 'flashdepth_ros.camera_node', *remap, '-p', f'source:={video}']
+    executable, *arguments = camera
+    camera = [sys.executable, '-m', f'flashdepth_ros.{executable}', *remap, *arguments]
     rclpy.init()
-    recorder = Recorder()
+    recorder = Recorder(truth)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
     processes = [subprocess.Popen(node), subprocess.Popen(camera)]
@@ -155,24 +176,56 @@ def render_cloud(cloud: np.ndarray, width: int, far: float) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
 
 
-def write_pictures(recorder: Recorder, folder: Path, title: str, untrained: bool) -> None:
-    """Write frames.png and preview.mp4."""
+def true_scale(recorder: Recorder) -> tuple[float, str]:
+    """Compare with the truth: return the scale that brings the depths to it, and a report."""
     stamps = recorder.complete()
-    near, far = colour_range([recorder.depths[stamp] for stamp in stamps])
+    masks = [metrics.truth_mask(recorder.truths[stamp]) for stamp in stamps]
+    fit = metrics.DisparityFit()
+    with np.errstate(divide='ignore'):
+        inverse = [1 / recorder.depths[stamp] for stamp in stamps]
+    for stamp, mask, disparity in zip(stamps, masks, inverse, strict=True):
+        fit.add(disparity, recorder.truths[stamp], mask)
+    if fit.empty:
+        return 1.0, 'no depth to compare with the truth'
+    scale, _ = fit.solve('median')
+    scores = []
+    for stamp, mask, disparity in zip(stamps, masks, inverse, strict=True):
+        depth = metrics.aligned_depth(disparity, scale)
+        truth = recorder.truths[stamp]
+        scores.append((metrics.abs_rel(depth, truth, mask), metrics.delta(depth, truth, mask)))
+    abs_rel, delta1 = (metrics.mean(column) for column in zip(*scores, strict=True))
+    return 1 / scale, (f'against the true depth of {len(stamps)} frames, after one scale '
+                       f'(x {1 / scale:.3g}): AbsRel {abs_rel:.3f}, delta1 {delta1:.3f}')
+
+
+def write_pictures(
+    recorder: Recorder, folder: Path, title: str, untrained: bool, scale: float = 1.0,
+) -> None:
+    """Write frames.png and preview.mp4; scale: of the depths where there is a truth."""
+    stamps = recorder.complete()
+    near, far = colour_range([
+        (recorder.depths if recorder.truths is None else recorder.truths)[stamp]
+        for stamp in stamps])
 
     def row(stamp: int) -> list[np.ndarray]:
         rgb = cv2.cvtColor(recorder.images[stamp], cv2.COLOR_RGB2BGR)
-        depth = colour_depth(recorder.depths[stamp], near, far, 'turbo')
-        text, colour = f'depth {near:.1f} m (red) to {far:.1f} m (blue)', (255, 255, 255)
+        depth = colour_depth(recorder.depths[stamp] * np.float32(scale), near, far, 'turbo')
+        span = f'{near:.1f} m (red) to {far:.1f} m (blue)'
+        text, colour = f'depth {span}', (255, 255, 255)
+        pictures = [label(fit(rgb), title)]
+        if recorder.truths is not None:
+            truth = colour_depth(recorder.truths[stamp], near, far, 'turbo')
+            pictures.append(label(fit(truth), f'truth {span}'))
+            text = f'depth x {scale:.3g}'
         if untrained:
             text, colour = f'UNTRAINED random weights: {text}', (120, 160, 255)
-        return [label(fit(rgb), title), label(fit(depth), text, colour)]
+        return [*pictures, label(fit(depth), text, colour)]
 
     shown = [stamps[round(i)] for i in np.linspace(0, len(stamps) - 1, min(3, len(stamps)))]
     rows = []
     for stamp in tqdm(shown, unit='cloud', desc='rendering'):
         pictures = row(stamp)
-        cloud = render_cloud(recorder.clouds[stamp], pictures[0].shape[1], far)
+        cloud = render_cloud(recorder.clouds[stamp], pictures[0].shape[1], far / scale)
         rows.append(np.hstack([*pictures, label(cloud, 'points')]))
     cv2.imwrite(str(folder / 'frames.png'), np.vstack(rows))
 
@@ -204,7 +257,10 @@ def latency_table(statuses: list[DepthStatus]) -> str:
 
 def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--video', help='file, folder of images or webcam number')
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--video', help='file, folder of images or webcam number')
+    source.add_argument('--sim', type=int, metavar='SEED',
+                        help='drive through the simulated scene of this seed')
     parser.add_argument('--model', default='flashdepth-s', choices=list(MODELS))
     parser.add_argument('--weights', default='auto', help='auto, random, or a file')
     parser.add_argument('--short-side', type=int, help='default: 252 on a CPU, 0 with CUDA')
@@ -215,9 +271,19 @@ def main(args: list[str] | None = None) -> int:
     keep_large_buffers()
     use_transport_profile()
     try:
-        video = options.video or str(default_video())
-        with open_source(video) as source:
-            height, width = source.size
+        if options.sim is not None:
+            from ..simulation import Renderer
+            Renderer(16, 16).close()  # or ImportError, before anything is started
+            height, width = SIM_SIZE
+            camera = ['sim_camera_node', '-p', f'seed:={options.sim}',
+                      '-p', f'height:={height}', '-p', f'width:={width}']
+            title = f'simulated scene {options.sim}'
+        else:
+            video = options.video or str(default_video())
+            with open_source(video) as source:
+                height, width = source.size
+            camera = ['camera_node', '-p', f'source:={video}']
+            title = Path(video).name
         if options.frames < 1:
             raise SourceError(f'--frames is {options.frames}; it must be 1 or more')
         weights = str(options.weights)
@@ -229,7 +295,7 @@ def main(args: list[str] | None = None) -> int:
             print(f'\n{error}\n\nGoing on with RANDOM WEIGHTS, to show that everything runs: the '
                   f'depth below is untrained and means nothing.\n')
             weights = 'random'
-    except (SourceError, CheckpointError) as error:
+    except (SourceError, CheckpointError, ImportError) as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
 
@@ -239,14 +305,18 @@ def main(args: list[str] | None = None) -> int:
         short_side = 0 if torch.cuda.is_available() else min(252, height, width)
     try:
         recorder = record(
-            video, options.model, weights, short_side, options.frames, options.wait)
+            camera, options.sim is not None, options.model, weights, short_side, options.frames,
+            options.wait)
     except RuntimeError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
-    title = f'{Path(video).name}, {options.model}'
-    write_pictures(recorder, options.output, title, untrained=weights == 'random')
+    scale, report = (1.0, '') if recorder.truths is None else true_scale(recorder)
+    write_pictures(recorder, options.output, f'{title}, {options.model}',
+                   weights == 'random', scale)
     table = latency_table([recorder.statuses[stamp] for stamp in recorder.complete()])
+    if report:
+        table += f'\n{report[0].upper()}{report[1:]}.\n'
     (options.output / 'latency.md').write_text(table)
     print(f'\n{table}\n{options.output}/: frames.png, preview.mp4, latency.md')
     return 0

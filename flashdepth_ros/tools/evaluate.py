@@ -1,28 +1,43 @@
-"""Compare a depth sequence with the truth: a table of accuracy, steadiness and sharpness.
+"""Compare depth sequences with the truth: a table of accuracy, steadiness and sharpness.
 
 docs/evaluation.md has the metrics and the file formats.
 """
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 import json
-import math
 from pathlib import Path
 import sys
 import tempfile
 
-import cv2
 import numpy as np
+from tqdm import tqdm
 
 from .. import metrics
-from ..depth_files import SIDECAR, DepthFolder, DepthFolderError, read_array
-from ..engines import EngineError
+from ..depth_files import METRES, SIDECAR, DepthFolder, DepthFolderError, inverse, read_array
+from ..engines import Engine, EngineError, open_engine
 from ..frames import natural_key
-from ..models import CheckpointError
-from .process_video import add_model_arguments, process
+from ..models import CheckpointError, model_spec
+from ..models.weights import resolve_weights
+from ..scoring import (
+    Cameras,
+    FrameStore,
+    Predictions,
+    ScoringError,
+    Truth,
+    mean_scores,
+    plot,
+    score,
+    table,
+)
+from .process_video import add_model_arguments, process, stream_depth, to_size
+from .record_simulation import add_simulation_arguments
+
+SIMULATED_FRAMES, LIVE_FRAMES = 30, 100  # without --max-frames
 
 
-class Truth:
+class TruthFolder:
     """A folder of depth images: 16-bit PNG, or .npy and .npz in metres; NaN and 0 have no truth."""
 
     def __init__(self, folder: Path, png_scale: float = 1000.0):
@@ -43,7 +58,7 @@ class Truth:
         return values / self._png_scale if path.suffix == '.png' else values
 
 
-def read_cameras(path: Path, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def read_cameras(path: Path, frames: int) -> Cameras:
     """Read intrinsics (frames, 3, 3) and poses (frames, 4, 4) from an .npz or .json file.
 
     Both have the keys `intrinsics`, (3, 3) or one for each frame, in pixels of the truth, and
@@ -68,109 +83,178 @@ def read_cameras(path: Path, frames: int) -> tuple[np.ndarray, np.ndarray]:
         raise DepthFolderError(
             f'{path} has intrinsics {intrinsics.shape} and poses {poses.shape}; {frames} frames '
             f'need intrinsics (3, 3) or ({frames}, 3, 3) and poses ({frames}, 4, 4)')
-    return intrinsics, poses
+    return Cameras(intrinsics, poses)
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What is reported; NaN where it could not be computed."""
+class Compared:
+    """One sequence to be scored."""
 
-    frames: int
-    coverage: float         # share of the pixels with truth that have a prediction
-    scale: float
-    shift: float
-    abs_rel: float
-    delta1: float
-    boundary_f1: float
-    change_error: float
-    tae_percent: float
+    name: str
+    predictions: Predictions
+    truth: Truth
+    cameras: Cameras | None = None
 
 
-def evaluate(
-    predictions: DepthFolder, truth: Truth, alignment: metrics.Alignment = 'scale-shift',
-    first_frame: bool = False, max_depth: float = 80.0,
-    cameras: Path | None = None, max_frames: int | None = None,
-) -> Scores:
-    """Compare frame by frame; two passes over the files, so that a sequence may have any length.
+class Network:
+    """A model that is opened for the first size it sees, and used for all sequences of that."""
 
-    first_frame: align on the first frame that has truth instead of on all. Raises DepthFolderError.
-    """
-    frames = min(len(predictions), max_frames or len(predictions))
-    if not frames or frames != min(len(truth), max_frames or len(truth)):
-        raise DepthFolderError(
-            f'there are {len(predictions)} predicted and {len(truth)} true frames: they must '
-            f'belong together one by one (--max-frames N compares the first N)')
-    intrinsics, poses = (None, None) if cameras is None else read_cameras(cameras, frames)
+    def __init__(self, options: argparse.Namespace):
+        if options.window:
+            raise EngineError('--window works on videos and images alone: leave it')
+        self._options, self._spec = options, model_spec(options.model)
+        self._file = resolve_weights(self._spec, options.weights)
+        self._engine = None
 
-    def read(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return a frame's inverse depth, its truth in metres, and where to compare them."""
-        depth = truth.depth(index)
-        disparity = predictions.disparity(index)
-        if disparity.shape != depth.shape:  # as VDA's benchmark does
-            disparity = cv2.resize(disparity, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        return disparity, depth, metrics.truth_mask(depth, max_depth=max_depth)
+    def depth(self, frames: Iterable[np.ndarray], store: FrameStore) -> None:
+        """Put the inverse depth of RGB frames (h, w, 3) into a store, at their size."""
+        options = self._options
 
-    fit = metrics.DisparityFit()
-    known = predicted = 0
-    largest = 0.0
-    for index in range(frames):
-        disparity, depth, mask = read(index)
-        if fit.empty or not first_frame:
-            fit.add(disparity, depth, mask)
-        known += np.count_nonzero(mask)
-        predicted += np.count_nonzero(mask & np.isfinite(disparity))
-        if mask.any():
-            largest = max(largest, float(1 / depth[mask].min()))
-    if fit.empty:
-        raise DepthFolderError(
-            f'no pixel has both a prediction and a truth between 0 and {max_depth:g} m')
-    scale, shift = fit.solve(alignment)
+        def opened(frame: np.ndarray) -> Engine:
+            height, width = self._spec.frame.network_size(*frame.shape[:2], options.short_side)
+            if self._engine is None:
+                return open_engine(self._spec, str(self._file), options.backend, options.device,
+                                   height=height, width=width)
+            return self._engine.resized(height, width)
 
-    rows: dict[str, list[float]] = {
-        name: [] for name in ('abs_rel', 'delta1', 'boundary_f1', 'change_error', 'tae')}
-    before = None
-    for index in range(frames):
-        disparity, depth, mask = read(index)
-        aligned = metrics.aligned_depth(disparity, scale, shift, max_depth)
-        rows['abs_rel'].append(metrics.abs_rel(aligned, depth, mask))
-        rows['delta1'].append(metrics.delta(aligned, depth, mask))
-        seen = (depth > 0) & np.isfinite(depth) & np.isfinite(aligned)
-        rows['boundary_f1'].append(metrics.boundary_f1(
-            aligned, np.minimum(depth, max_depth), seen) if seen.any() else math.nan)
-        with np.errstate(divide='ignore', invalid='ignore'):
-            now = aligned, 1 / aligned / largest, 1 / depth / largest, mask
-        if before is not None:
-            rows['change_error'].append(metrics.change_error(
-                before[1], now[1], before[2], now[2], before[3] & now[3]))
-            if poses is not None:
-                rows['tae'].append(100 * metrics.pair_alignment_error(
-                    before[0], now[0], intrinsics[index - 1], poses[index - 1], poses[index]))
-        before = now
-    means = {name: metrics.mean(values) for name, values in rows.items()}
-    tae = means.pop('tae')
-    return Scores(frames=frames, coverage=predicted / known, scale=scale, shift=shift, **means,
-                  tae_percent=tae)
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            return
+        self._engine = opened(first)
+        outputs = stream_depth(chain([first], frames), self._engine, options.short_side,
+                               options.stateless)
+        for output in tqdm(outputs, unit='frame', disable=None, total=options.max_frames):
+            store.add(inverse(to_size(output, first.shape[:2]), self._spec.unit.value))
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
 
 
-def table(name: str, alignment: str, scores: Scores) -> str:
-    """Return the scores as a Markdown table of one row."""
-    columns = {
-        'model': name, 'alignment': alignment, 'frames': str(scores.frames),
-        'AbsRel ↓': f'{scores.abs_rel:.4f}', 'δ1 ↑': f'{scores.delta1:.4f}',
-        'boundary F1 ↑': f'{scores.boundary_f1:.4f}',
-        'change error ↓': f'{scores.change_error:.5f}', 'TAE % ↓': f'{scores.tae_percent:.3f}',
-        'coverage': f'{scores.coverage:.4f}'}
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in (
-        columns, ['---'] * len(columns),
-        ['-' if cell == 'nan' else cell for cell in columns.values()]))
+def simulated(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
+    """Yield a model's depth of simulated sequences, one for each seed."""
+    from ..simulation import Renderer
+    from ..simulation.effects import NONE, USUAL
+    from ..simulation.sequences import drive_through
+    width, height = options.size
+    network = Network(options)
+    try:
+        with Renderer(width, height) as renderer:
+            camera = renderer.intrinsics
+            matrix = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
+            for seed in options.seeds:
+                truth, poses = FrameStore(folder / f'truth{seed}'), []
+                predictions = FrameStore(folder / f'predictions{seed}')
+
+                def pictures(seed=seed, truth=truth, poses=poses) -> Iterator[np.ndarray]:
+                    for frame in drive_through(
+                            renderer, seed, options.max_frames or SIMULATED_FRAMES,
+                            kind=options.kind, effects=USUAL if options.effects else NONE):
+                        truth.add(frame.depth)
+                        poses.append(frame.pose)
+                        yield frame.rgb
+                network.depth(pictures(), predictions)
+                yield Compared(f'{options.model}, seed {seed}', predictions, truth, Cameras(
+                    np.broadcast_to(matrix, (len(poses), 3, 3)), np.array(poses)))
+    finally:
+        network.close()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def bagged(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
+    """Yield the sequence of a bag: a model's depth of its images, or the depth that it holds."""
+    from ..bags import read_together
+    predictions, truth = FrameStore(folder / 'predictions'), FrameStore(folder / 'truth')
+    path = Path(options.bag)
+    topics = {'truth': options.truth_topic}
+    topics |= {'depth': options.depth_topic} if options.model is None else {
+        'rgb': options.image_topic}
+    frames = islice(read_together(path, topics), options.max_frames)
+    if options.model is None:
+        for frame in frames:
+            truth.add(frame['truth'])
+            predictions.add(inverse(frame['depth'], METRES))
+    else:
+        def pictures() -> Iterator[np.ndarray]:
+            for frame in frames:
+                truth.add(frame['truth'])
+                yield frame['rgb']
+        network = Network(options)
+        try:
+            network.depth(pictures(), predictions)
+        finally:
+            network.close()
+    if not len(truth):
+        raise ScoringError(f'{path} holds no images of one stamp on {", ".join(topics.values())}')
+    name = path.name if options.model is None else f'{options.model}, {path.name}'
+    yield Compared(name, predictions, truth)
+
+
+def live(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
+    """Yield what running nodes publish."""
+    from .live_frames import collect
+    predictions, truth, engine = collect(
+        folder, options.max_frames or LIVE_FRAMES, options.namespace, options.depth_topic,
+        options.truth_topic, options.wait)
+    yield Compared(engine or 'live', predictions, truth)
+
+
+def stored(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
+    """Yield a folder of depth, or a model's depth of a video or of images, beside its truth."""
+    truth = TruthFolder(options.truth, options.truth_scale)
+    predictions = Path(options.predictions)
+    if options.model is not None:
+        if options.stateless:
+            raise EngineError('--stateless works with --seeds and --bag: leave it')
+        process(options.predictions, folder / 'depth', options.model, options.weights,
+                options.backend, options.device, options.short_side, options.max_frames,
+                options.window, file_format='npz', preview=False)
+        predictions = folder / 'depth'
+    depth = DepthFolder(predictions)
+    frames = min(len(depth), options.max_frames or len(depth))
+    cameras = None if options.cameras is None else read_cameras(options.cameras, frames)
+    yield Compared(depth.about.get('model', '?'), depth, truth, cameras)
+
+
+def seeds(text: str) -> list[int]:
+    """Parse '7', '0:5' (0 to 4, as a slice) or '1,4,9'; argparse reports what is none of them."""
+    if ':' in text:
+        first, last = text.split(':')
+        found = list(range(int(first or 0), int(last)))
+    else:
+        found = [int(part) for part in text.split(',')]
+    if not found or min(found) < 0:
+        raise ValueError
+    return found
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='evaluate', description='Compare a depth sequence with the truth.')
-    parser.add_argument('predictions',
+        prog='evaluate', description='Compare depth sequences with the truth: of files, of '
+        'simulated scenes (--seeds), of a bag (--bag) or of running nodes (--live).')
+    parser.add_argument('predictions', nargs='?',
                         help='a folder that process_video wrote; with --model, a video or images')
-    parser.add_argument('truth', type=Path, help='a folder of true depth, a file a frame')
+    parser.add_argument('truth', type=Path, nargs='?',
+                        help='a folder of true depth, a file a frame')
+    source = parser.add_argument_group('other sources').add_mutually_exclusive_group()
+    source.add_argument('--seeds', type=seeds, metavar='SEEDS',
+                        help='simulated scenes: 7, 0:5 (0 to 4) or 1,4,9; with --model')
+    source.add_argument('--bag', metavar='PATH',
+                        help='a rosbag2 (SQLite or MCAP) or ROS 1 bag; with --model its images '
+                             'are used, without it the depth that it holds')
+    source.add_argument('--live', action='store_true', help='what running nodes publish')
+    parser.add_argument('--image-topic', default='image', metavar='TOPIC',
+                        help='of the bag (default: image)')
+    parser.add_argument('--depth-topic', default='depth/image', metavar='TOPIC',
+                        help='default: depth/image')
+    parser.add_argument('--truth-topic', default='truth/depth/image', metavar='TOPIC',
+                        help='default: truth/depth/image')
+    parser.add_argument('--namespace', default='', help='of the running nodes')
+    parser.add_argument('--wait', type=float, default=60.0, metavar='SECONDS',
+                        help='for a frame of the running nodes (default: 60)')
+    add_simulation_arguments(parser)
+    parser.add_argument('--stateless', action='store_true',
+                        help='forget the state before every frame: what is the memory worth?')
     parser.add_argument('--align', default='scale-shift', choices=metrics.ALIGNMENTS,
                         help='of inverse depth (default: scale-shift)')
     parser.add_argument('--first-frame', action='store_true',
@@ -182,31 +266,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--cameras', type=Path, metavar='FILE',
                         help='intrinsics and poses (.npz or .json), for the TAE')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers there')
+    parser.add_argument('--plot', type=Path, metavar='FILE',
+                        help='also draw them through time (.png, .svg or .pdf)')
     add_model_arguments(parser, required=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = make_parser()
     options = parser.parse_args(argv)
+    other = options.seeds or options.bag or options.live
+    if bool(other) == bool(options.predictions) or (not other and options.truth is None):
+        parser.error('give predictions and truth, or one of --seeds, --bag and --live')
+    if options.seeds and options.model is None:
+        parser.error('--seeds needs --model')
+    if options.live and options.model is not None:
+        parser.error('--live takes the model that runs: leave --model')
+    source = (simulated if options.seeds else bagged if options.bag
+              else live if options.live else stored)
+    align = options.align + (
+        ' on the first frame' if options.first_frame and options.align != 'none' else '')
+    names, all_scores, about = [], [], None
     try:
-        truth = Truth(options.truth, options.truth_scale)
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(options.predictions)
-            if options.model is not None:
-                source, folder = options.predictions, Path(temporary)
-                process(source, folder, options.model, options.weights, options.backend,
-                        options.device, options.short_side, options.max_frames, options.window,
-                        file_format='npz', preview=False)
-            predictions = DepthFolder(folder)
-            scores = evaluate(predictions, truth, options.align, options.first_frame,
-                              options.max_depth, options.cameras, options.max_frames)
-        align = options.align + (
-            ' on the first frame' if options.first_frame and options.align != 'none' else '')
-        print(table(predictions.about.get('model', '?'), align, scores))
+            for each in source(options, Path(temporary)):
+                names.append(each.name)
+                all_scores.append(score(
+                    each.predictions, each.truth, options.align, options.first_frame,
+                    options.max_depth, each.cameras, options.max_frames))
+                about = getattr(each.predictions, 'about', None)
+        print(table(names, align, all_scores))
         if options.json is not None:
-            numbers = {key: None if math.isnan(value) else value
-                       for key, value in asdict(scores).items()}
+            mean = all_scores[0] if len(all_scores) == 1 else mean_scores(all_scores)
+            sequences = [{'name': name, **scores.numbers()}
+                         for name, scores in zip(names, all_scores, strict=True)]
             options.json.write_text(json.dumps({
-                'align': align, 'max_depth': options.max_depth, **numbers,
-                SIDECAR: predictions.about}, indent=1) + '\n')
-    # SourceError, DepthFolderError and FrameTooSmallError are ValueErrors
-    except (CheckpointError, EngineError, ValueError, OSError) as error:
+                'align': align, 'max_depth': options.max_depth, 'model': options.model,
+                **mean.numbers(), 'sequences': sequences, SIDECAR: about}, indent=1) + '\n')
+        if options.plot is not None:
+            model = options.model or names[0]
+            plot(names, all_scores, options.plot, f'{model}, alignment {align}')
+    # SourceError, DepthFolderError, ScoringError, BagError and FrameTooSmallError are ValueErrors;
+    # ImportError: the simulation is not installed
+    except (CheckpointError, EngineError, ImportError, ValueError, OSError) as error:
         print(f'evaluate: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

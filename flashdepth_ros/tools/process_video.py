@@ -33,11 +33,16 @@ FIRST_FRAMES = 8  # these are held back and fix the colours, and the scale of re
 
 
 def stream_depth(
-    frames: Iterable[np.ndarray], engine: Engine, short_side: int = 0,
+    frames: Iterable[np.ndarray], engine: Engine, short_side: int = 0, stateless: bool = False,
 ) -> Iterator[Tensor]:
-    """Yield the model's output (h, w) for each RGB frame, on the CPU, with the state carried."""
+    """Yield the model's output (h, w) for each RGB frame, on the CPU, with the state carried.
+
+    stateless: forget the state before every frame, which shows what the memory is worth.
+    """
     state = engine.initial_state()
     for frame in frames:
+        if stateless:
+            state = engine.initial_state()
         tensor = prepare_frame(frame, engine.spec.frame, short_side)
         output, state = engine.step(tensor[None], state)
         yield output[0].cpu()

@@ -3,8 +3,6 @@ from contextlib import contextmanager
 import os
 from pathlib import Path
 import signal
-import subprocess
-import sys
 import time
 
 import cv2
@@ -17,28 +15,6 @@ from flashdepth_ros.messages import image_to_rgb, stamp_to_ns
 
 DEPTH = ('depth_node', '-p', 'model.weights:=random', '-p', 'engine.backend:=torch',
          '-p', 'output.max_range:=1000.0')
-
-
-@pytest.fixture
-def start(domain):
-    """Start executables of the package in the test's domain, with ROS arguments."""
-    running = []
-
-    def run(name: str, *arguments: str) -> subprocess.Popen:
-        running.append(subprocess.Popen(
-            [sys.executable, '-m', f'flashdepth_ros.{name}', '--ros-args', *arguments],
-            env={**os.environ, 'ROS_DOMAIN_ID': str(domain)}, stderr=subprocess.PIPE, text=True))
-        return running[-1]
-
-    yield run
-    for process in running:
-        if process.poll() is None:  # a killed process would leave its shared memory behind
-            process.send_signal(signal.SIGINT)
-        try:
-            process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
 
 
 @contextmanager

@@ -1,0 +1,22 @@
+"""Sequences of simulated frames: what a camera records while it drives through a scene."""
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .effects import NONE, USUAL, Effects, disturb
+from .render import Frame, Renderer
+from .scenes import make_scene
+
+
+def drive_through(
+    renderer: Renderer, seed: int, frames: int, rate: float = 10.0, kind: str | None = None,
+    effects: Effects = USUAL,
+) -> Iterator[Frame]:
+    """Yield frames of the scene of a seed, `rate` a second, from the beginning of its path.
+
+    The pictures have the effects; depths and poses are true.
+    """
+    scene = make_scene(seed, kind)
+    for index in range(frames):
+        frame = renderer.render(scene, index / rate)
+        yield frame if effects == NONE else replace(
+            frame, rgb=disturb(frame.rgb, seed, index, effects, rate))

@@ -1,0 +1,59 @@
+"""Record what a simulated camera sees, with the true depth, as a bag (rosbag2, MCAP)."""
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+from tqdm import tqdm
+
+
+def size(text: str) -> tuple[int, int]:
+    """Parse WIDTHxHEIGHT; argparse reports what is none."""
+    width, height = (int(part) for part in text.split('x'))
+    if not (16 <= width <= 4096 and 16 <= height <= 4096):
+        raise ValueError
+    return width, height
+
+
+def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of simulated sequences."""
+    parser.add_argument('--kind', choices=('room', 'corridor', 'hall'),
+                        help='of the simulated scenes (default: drawn by the seed)')
+    parser.add_argument('--size', type=size, default=(320, 240), metavar='WIDTHxHEIGHT',
+                        help='of the simulated images (default: 320x240)')
+    parser.add_argument('--no-effects', dest='effects', action='store_false',
+                        help='simulated images without noise, swings of exposure and the like')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog='record_simulation', description=__doc__)
+    parser.add_argument('--seed', type=int, default=0, help='the scene (default: 0)')
+    parser.add_argument('--frames', type=int, default=100, help='default: 100')
+    parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
+                        help='frames a second (default: 10)')
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='the new bag')
+    add_simulation_arguments(parser)
+    options = parser.parse_args(argv)
+    if options.frames < 1 or not options.rate > 0:
+        parser.error('--frames and --rate must be larger than 0')
+    from ..bags import BagError, BagWriter  # needs ROS' messages, which evaluate does not
+    try:
+        from ..simulation import Renderer
+        from ..simulation.effects import NONE, USUAL
+        from ..simulation.sequences import drive_through
+        with Renderer(*options.size) as renderer, BagWriter(options.output) as bag:
+            for frame in tqdm(drive_through(
+                    renderer, options.seed, options.frames, options.rate, options.kind,
+                    USUAL if options.effects else NONE), total=options.frames, disable=None):
+                # a bag does not begin at 0, which is no time in ROS
+                bag.write(round((1 + frame.time) * 1e9), frame.rgb, frame.depth,
+                          renderer.intrinsics)
+    except (BagError, ImportError, ValueError) as error:
+        print(f'record_simulation: {error}', file=sys.stderr)
+        return 1
+    print(f'{options.frames} frames in {options.output}: /image, /camera_info, /truth/depth/image')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
