@@ -28,7 +28,8 @@ import torch
 import torch.distributed as dist
 
 from ..models import build_model, load_weights
-from ..training.held_out import Scores, evaluate_baselines, evaluate_held_out
+from ..scoring import Scores
+from ..training.held_out import evaluate_baselines, evaluate_held_out
 from ..training.network import MODEL, exported
 from ..training.pictures import contact_sheet, learning_curve
 from ..training.shards import ShardError, Shards
@@ -38,7 +39,6 @@ LAST, PROGRESS, CURVE, SHEET = 'last.pth', 'progress.csv', 'curve.png', 'held_ou
 COLUMNS = ('step', 'frames', 'hours', 'scenes', 'factor', 'loss', 'norm', 'scale', 'metric',
            'gradient', 'change', 'delta1', 'abs_rel', 'change_carried', 'change_reset',
            'tae_carried', 'tae_reset', 'skipped')
-EFFECTS = 1  # seed of the held-out sequences' flicker and occlusion
 PATIENCE = timedelta(days=2)  # of one process with the other: both may be stopped for a while
 
 log = logging.getLogger('train_nano')
@@ -47,18 +47,18 @@ log = logging.getLogger('train_nano')
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='train_nano', description=__doc__.splitlines()[0])
     parser.add_argument('run', type=Path, help='folder of this training: checkpoint, curves')
-    parser.add_argument('--scenes', type=Path, nargs='+', required=True,
-                        help='folders of shards, of which the first with enough frames is taken')
+    parser.add_argument('--scenes', type=Path, required=True, help='a folder of shards')
     parser.add_argument('--held-out', type=Path, required=True, help='a folder of shards')
     parser.add_argument('--minutes', type=float, default=120.0,
-                        help='of this piece (default: %(default)s)')
+                        help="of this piece, of each process's own time: pauses do not count "
+                             '(default: %(default)s)')
     parser.add_argument('--steps', type=int, default=0, help='end at this step (0: at no step)')
     parser.add_argument('--processes', type=int, default=os.cpu_count(),
                         help='of one thread each (default: one a core)')
     parser.add_argument('--report', type=int, default=100, metavar='STEPS',
                         help='between lines of progress (default: %(default)s)')
     parser.add_argument('--save-minutes', type=float, default=5.0,
-                        help='between checkpoints and scores (default: %(default)s)')
+                        help='between checkpoints and scores, likewise (default: %(default)s)')
     parser.add_argument('--score', action='store_true', help='do not train: score what is there')
     parser.add_argument('--export', type=Path, metavar='FILE',
                         help='do not train: write the averaged network as float16 safetensors')
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if options.score:
             print(full_scores(options.run / LAST, Shards(options.held_out),
-                              Shards(options.scenes[0]), plan.height, plan.width))
+                              Shards(options.scenes), plan.height, plan.width))
             return 0
         return train_in_processes(options, plan)
     except (TrainingError, ShardError) as error:
@@ -129,20 +129,15 @@ def _run(options: argparse.Namespace, plan: Plan, rank: int) -> None:
             dist.destroy_process_group()
 
 
-def choose_shards(folders: Sequence[Path], frames: int) -> Shards:
-    """Return the first folder whose clips have so many frames."""
-    for folder in folders:
-        shards = Shards(folder)
-        if shards.clip_shape[0] >= frames:
-            return shards
-    raise ShardError(f'no folder of {", ".join(map(str, folders))} has clips of {frames} frames')
-
-
 def train(options: argparse.Namespace, plan: Plan, rank: int) -> None:
-    """One process's piece: until --minutes or --steps, or a SIGTERM to any process."""
+    """One process's piece: until --minutes or --steps, or a SIGTERM to any process.
+
+    Progress is counted in hours of this process's processor time, so that pauses and a busy
+    machine do not make the learning curve longer.
+    """
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-    trainer = Trainer(plan, choose_shards(options.scenes, plan.frames), rank, options.processes)
+    trainer = Trainer(plan, Shards(options.scenes), rank, options.processes)
     last = options.run / LAST
     if last.exists():
         trainer.load(last)
@@ -152,12 +147,12 @@ def train(options: argparse.Namespace, plan: Plan, rank: int) -> None:
         log.info('%d parameters, %d scenes, from step %d: %s',
                  sum(p.numel() for p in trainer.parameters), len(trainer.shards),
                  trainer.step_number, asdict(plan))
-    began = last_saved = time.monotonic()
+    began = last_saved = time.process_time()
     rows = []
     while True:
         if not options.steps or trainer.step_number < options.steps:
             rows.append(trainer.step())
-        now = time.monotonic()
+        now = time.process_time()
         ended = bool(stopped or now - began > 60 * options.minutes
                      or (options.steps and trainer.step_number >= options.steps))
         report = trainer.step_number % options.report == 0
@@ -165,7 +160,7 @@ def train(options: argparse.Namespace, plan: Plan, rank: int) -> None:
         ended, save = agree(options.processes, ended, now - last_saved > 60 * options.save_minutes)
         if chief and rows and (report or save or ended):
             line = {'step': trainer.step_number, 'frames': trainer.frames_seen,
-                    'hours': round(hours + (now - began) / 3600, 4),
+                    'hours': hours + (now - began) / 3600,
                     'scenes': len(trainer.shards), 'factor': plan.factor(trainer.step_number),
                     'skipped': trainer.skipped, **mean_terms(rows)}
             rows = []
@@ -177,7 +172,7 @@ def train(options: argparse.Namespace, plan: Plan, rank: int) -> None:
         if report or save:
             trainer.shards.refresh()
         if save:
-            last_saved = time.monotonic()
+            last_saved = time.process_time()
         if ended:
             return
 
@@ -199,7 +194,7 @@ def held_out_line(
     network.load_state_dict(exported(trainer.average))
     clean = evaluate_held_out(network, shards, plan.height, plan.width, frames=6,
                               with_reset=False)['carried']
-    hit = evaluate_held_out(network, shards, plan.height, plan.width, effects=EFFECTS, frames=8)
+    hit = evaluate_held_out(network, shards, plan.height, plan.width, effects=True, frames=8)
     cv2.imwrite(str(run / SHEET), cv2.cvtColor(
         contact_sheet(network, shards, plan.height, plan.width), cv2.COLOR_RGB2BGR))
     return {'delta1': clean.delta1, 'abs_rel': clean.abs_rel,
@@ -235,9 +230,9 @@ def full_scores(last: Path, shards: Shards, training: Shards, height: int, width
     table: dict[str, Scores] = {
         'best vertical ramp of each sequence': baselines['ramp'],
         'median of the training images': baselines['median']}
-    for effects, words in ((None, 'clean'), (EFFECTS, 'with effects')):
+    for effects, words in ((False, 'clean'), (True, 'with effects')):
         for name, scores in evaluate_held_out(
-                network, shards, height, width, effects=effects).items():
+                network, shards, height, width, effects).items():
             table[f'network, {words}, state {name}'] = scores
     learning_curve([last.with_name(PROGRESS)], last.with_name(CURVE), {
         name: baselines[name].delta1 for name in baselines})

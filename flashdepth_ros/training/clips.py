@@ -35,6 +35,6 @@ def render_clip(
     depth = np.stack([picture.depth for picture in pictures])
     return Clip(
         rgb=np.stack([picture.rgb for picture in pictures]),
-        depth=np.where(np.isfinite(depth), depth, 0), seeds=seed,
+        depth=np.where(np.isfinite(depth), depth, 0), seeds=seed, interval=interval,
         intrinsics=np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]),
         poses=np.stack([picture.pose for picture in pictures]))

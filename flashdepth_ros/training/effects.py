@@ -1,9 +1,10 @@
 """What happens to images between the scene and the network: changes of colour, flicker, occlusion.
 
-Colours change for a whole clip; flicker and occlusion hit single frames, so that a network that
-remembers the frames before has something to win. All draw from one NumPy generator.
+Colours change for a whole clip, as do the effects of the simulated camera, which come in any
+strength. Flicker and occlusion hit single frames, so that a network that remembers the
+frames before has something to win. All draw from one NumPy generator.
 """
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -11,18 +12,20 @@ from torch import Tensor
 import torch.nn.functional as F
 
 from ..models.preprocess import MEAN, STD
+from ..simulation.effects import USUAL, Effects, disturb
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How often the effects come. flicker, occlusion: share of frames; colours: share of clips."""
+    """How often the effects come: in what share of clips (colours, camera) or of frames."""
 
     colours: float = 0.8
+    camera: float = 0.5
     flicker: float = 0.15
     occlusion: float = 0.1
 
     def scaled(self, factor: float) -> 'Strength':
-        return Strength(self.colours * factor, self.flicker * factor, self.occlusion * factor)
+        return Strength(*(factor * share for share in astuple(self)))
 
 
 SINGLE = Strength()
@@ -40,6 +43,16 @@ def change_colours(rgb: Tensor, rng: np.random.Generator) -> Tensor:
     middle = float(rgb.mean())
     contrast, gain = float(rng.uniform(0.6, 1.3)), float(np.exp(rng.normal(0, 0.2)))
     return (middle + (rgb - middle) * contrast) * gain
+
+
+def simulated_camera(rgb: Tensor, rng: np.random.Generator, rate: float = 10.0) -> Tensor:
+    """One clip (T, 3, H, W) in 0..1 through the simulated camera, from a moment of a long drive."""
+    strengths = Effects(*(float(rng.uniform(0, 2)) * usual for usual in astuple(USUAL)))
+    seed, begin = int(rng.integers(2 ** 31)), int(rng.integers(1000))
+    frames = (rgb.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy()
+    frames = np.stack([disturb(frame, seed, begin + index, strengths, rate)
+                       for index, frame in enumerate(frames)])
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
 
 
 def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
@@ -92,6 +105,8 @@ def apply_effects(rgb: Tensor, rng: np.random.Generator, strength: Strength) -> 
     """One clip (T, 3, H, W) in 0..1 -> the same with effects. The depth behind them stays."""
     if rng.random() < strength.colours:
         rgb = change_colours(rgb, rng)
+    if rng.random() < strength.camera:
+        rgb = simulated_camera(rgb, rng)
     frames = []
     for frame in rgb:
         if rng.random() < strength.flicker:

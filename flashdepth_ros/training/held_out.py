@@ -1,7 +1,7 @@
 """How good a network is on sequences that it was not trained on, beside what needs no network.
 
-Every sequence is brought to the truth by one scale, the median ratio over all its pixels. Numbers
-are those of metrics.py, averaged over a sequence's frames, then over sequences.
+Every sequence is brought to the truth by one scale, the median of the ratios of all its pixels.
+Numbers are those of scoring.py, as `evaluate --align median` gives them.
 """
 from dataclasses import dataclass
 
@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import metrics
+from .. import metrics, scoring
+from ..scoring import Cameras, Scores, mean_scores
+from ..simulation.effects import USUAL, disturb
 from .batches import resize_clip
-from .effects import SEQUENCE, apply_effects, normalise
+from .effects import normalise
 from .shards import Clip, Shards
 
-MAX_DEPTH = 80.0
-RAMP_SLOPES = np.concatenate([-np.linspace(0, 0.9, 10)[1:], [0], np.geomspace(0.1, 300, 60)])
+RAMP_STARTS = (0.0, 0.15, 0.3, 0.4, 0.5)  # rows, as parts of the height
+RAMP_SLOPES = np.concatenate([-np.linspace(0.1, 0.9, 9), [0], np.geomspace(0.1, 300, 60)])
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,13 @@ class Sequence:
     poses: np.ndarray
 
 
-def read_sequence(clip: Clip, height: int, width: int, effects: int | None = None) -> Sequence:
-    """Shrink a stored clip to the network's size; effects: seed of flicker and occlusion."""
+def read_sequence(clip: Clip, height: int, width: int, effects: bool = False) -> Sequence:
+    """Shrink a stored clip to the network's size; effects: the simulated camera's usual ones."""
     rgb, truth = resize_clip(clip.rgb, clip.depth, height, width)
+    if effects:
+        rgb = np.stack([disturb(frame, int(clip.seeds), index, USUAL, 1 / float(clip.interval))
+                        for index, frame in enumerate(rgb)])
     image = torch.from_numpy(rgb.copy()).permute(0, 3, 1, 2).float() / 255
-    if effects is not None:
-        image = apply_effects(image, np.random.default_rng((effects, int(clip.seeds))), SEQUENCE)
     intrinsics = clip.intrinsics.astype(np.float64)
     for row, factor in ((0, width / clip.rgb.shape[2]), (1, height / clip.rgb.shape[1])):
         intrinsics[row, row] *= factor
@@ -56,41 +59,27 @@ def predict(network: nn.Module, rgb: torch.Tensor, carried: bool = True) -> np.n
     return np.stack(outputs)
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Of one sequence, or the mean of several. Errors of change and TAE as docs/evaluation.md."""
+class Frames:
+    """Arrays (T, H, W) as the predictions (inverse depth) or the truth (depth) of scoring.py."""
 
-    delta1: float
-    abs_rel: float
-    change_error: float
-    tae_percent: float
+    def __init__(self, values: np.ndarray):
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def disparity(self, index: int) -> np.ndarray:
+        return self._values[index]
+
+    depth = disparity
 
 
 def score(disparity: np.ndarray, sequence: Sequence) -> Scores:
     """Compare inverse depth of any unit (T, H, W) with the truth, after one scale."""
-    truth = sequence.truth
-    mask = metrics.truth_mask(truth, max_depth=MAX_DEPTH)
-    disparity = np.maximum(disparity.astype(np.float64), 1e-6)
-    scale = np.median(1 / (truth[mask] * disparity[mask]))
-    aligned = metrics.aligned_depth(scale * disparity, max_depth=MAX_DEPTH)
-    largest = 1 / truth[mask].min()
-    with np.errstate(divide='ignore'):
-        change = [metrics.change_error(
-            1 / aligned[t] / largest, 1 / aligned[t + 1] / largest, 1 / truth[t] / largest,
-            1 / truth[t + 1] / largest, mask[t] & mask[t + 1]) for t in range(len(truth) - 1)]
-    return Scores(
-        delta1=metrics.mean([metrics.delta(a, t, m)
-                             for a, t, m in zip(aligned, truth, mask, strict=True)]),
-        abs_rel=metrics.mean([metrics.abs_rel(a, t, m)
-                              for a, t, m in zip(aligned, truth, mask, strict=True)]),
-        change_error=metrics.mean(change),
-        tae_percent=metrics.temporal_alignment_error(
-            aligned, sequence.intrinsics, sequence.poses, mask))
-
-
-def average(rows: list[Scores]) -> Scores:
-    return Scores(*(metrics.mean([getattr(row, name) for row in rows])
-                    for name in Scores.__dataclass_fields__))
+    frames = len(disparity)
+    return scoring.score(
+        Frames(disparity / np.median(disparity)), Frames(sequence.truth), 'median',
+        cameras=Cameras(np.broadcast_to(sequence.intrinsics, (frames, 3, 3)), sequence.poses))
 
 
 def best_ramp(sequence: Sequence) -> np.ndarray:
@@ -100,11 +89,11 @@ def best_ramp(sequence: Sequence) -> np.ndarray:
     near'. Ramps may reach nothing at any row above the middle, or shrink downwards.
     """
     truth = sequence.truth
-    mask = metrics.truth_mask(truth, max_depth=MAX_DEPTH)
+    mask = metrics.truth_mask(truth)
     height = truth.shape[1]
     y = np.linspace(0, 1, height)
     best, best_delta = None, -1.0
-    for start in (0.0, 0.15, 0.3, 0.4, 0.5):
+    for start in RAMP_STARTS:
         for slope in RAMP_SLOPES:
             ramp = np.maximum(1 + slope * np.maximum(y - start, 0), 1e-3)[None, :, None]
             ratio = (truth * ramp)[mask]
@@ -127,7 +116,7 @@ def median_image(shards: Shards, height: int, width: int, clips: int = 500) -> n
 
 
 def evaluate_held_out(
-    network: nn.Module, shards: Shards, height: int, width: int, effects: int | None = None,
+    network: nn.Module, shards: Shards, height: int, width: int, effects: bool = False,
     sequences: int | None = None, frames: int | None = None, with_reset: bool = True,
 ) -> dict[str, Scores]:
     """Return the mean scores of 'carried' and, if asked, 'reset' (the state, at every frame)."""
@@ -139,7 +128,7 @@ def evaluate_held_out(
                                 sequence.intrinsics, sequence.poses[:frames])
         for name, scores in rows.items():
             scores.append(score(predict(network, sequence.rgb, name == 'carried'), sequence))
-    return {name: average(scores) for name, scores in rows.items()}
+    return {name: mean_scores(scores) for name, scores in rows.items()}
 
 
 def evaluate_baselines(
@@ -153,4 +142,4 @@ def evaluate_baselines(
         ramp.append(score(best_ramp(sequence), sequence))
         if image is not None:
             median.append(score(np.broadcast_to(image, sequence.truth.shape), sequence))
-    return {'ramp': average(ramp)} | ({'median': average(median)} if median else {})
+    return {'ramp': mean_scores(ramp)} | ({'median': mean_scores(median)} if median else {})

@@ -16,7 +16,7 @@ GAP = 4
 
 def contact_sheet(
     network: nn.Module, shards: Shards, height: int, width: int, sequences: int = 20,
-    frame: int = 0, effects: int | None = None, columns: int = 2,
+    frame: int = 0, effects: bool = False, columns: int = 2,
 ) -> np.ndarray:
     """Rows of image | truth | prediction of held-out sequences, RGB.
 
@@ -56,10 +56,9 @@ def learning_curve(paths: Rows[Path], target: Path, lines: dict[str, float]) -> 
 
     lines: horizontal lines in the picture of delta 1, by their names (the baselines).
     """
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6))
+    from matplotlib.figure import Figure  # draws to files alone, without a screen
+    figure = Figure(figsize=(13, 3.6), layout='constrained')
+    left, middle, right = figure.subplots(1, 3)
     for path in paths:
         progress = read_progress(path)
         frames = progress['frames'] / 1000
@@ -79,6 +78,4 @@ def learning_curve(paths: Rows[Path], target: Path, lines: dict[str, float]) -> 
         axis.set_xlabel('thousand frames')
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
-    figure.tight_layout()
     figure.savefig(target, dpi=100)
-    plt.close(figure)

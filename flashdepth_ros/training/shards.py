@@ -1,9 +1,9 @@
 """Rendered clips on disk, in shards that are memory-mapped.
 
 A shard is a folder of arrays: rgb.npy (N, T, H, W, 3) uint8, depth.npy (N, T, H, W) float16 in
-metres (0: no truth), seeds.npy (N,) int64, intrinsics.npy (N, 3, 3) in pixels and poses.npy
-(N, T, 4, 4), camera (optical frame) to world, both float32. All clips of a folder of shards have
-the same T, H and W.
+metres (0: no truth), seeds.npy (N,) int64, interval.npy (N,) float32 in seconds (0: the frames do
+not follow each other), intrinsics.npy (N, 3, 3) in pixels and poses.npy (N, T, 4, 4), camera
+(optical frame) to world, both float32. All clips of a folder of shards have the same T, H and W.
 """
 from dataclasses import dataclass
 import os
@@ -12,18 +12,19 @@ import shutil
 
 import numpy as np
 
-ARRAYS = ('rgb', 'depth', 'seeds', 'intrinsics', 'poses')
-DTYPES = {'rgb': np.uint8, 'depth': np.float16, 'seeds': np.int64, 'intrinsics': np.float32,
-          'poses': np.float32}
+ARRAYS = ('rgb', 'depth', 'seeds', 'interval', 'intrinsics', 'poses')
+DTYPES = {'rgb': np.uint8, 'depth': np.float16, 'seeds': np.int64,
+          'interval': np.float32, 'intrinsics': np.float32, 'poses': np.float32}
 
 
 @dataclass(frozen=True)
 class Clip:
-    """T consecutive frames of one scene, as ARRAYS have them, without the first dimension."""
+    """T frames of one scene, as ARRAYS have them, without the first dimension."""
 
     rgb: np.ndarray
     depth: np.ndarray
     seeds: int
+    interval: float
     intrinsics: np.ndarray
     poses: np.ndarray
 
@@ -82,6 +83,11 @@ class Shards:
     def clip_shape(self) -> tuple[int, int, int, int]:
         """(T, H, W, 3)."""
         return next(iter(self._shards.values()))['rgb'].shape[1:]
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the frames of a clip follow each other."""
+        return bool(next(iter(self._shards.values()))['interval'][0] > 0)
 
     def __len__(self) -> int:
         return int(self._ends[-1])

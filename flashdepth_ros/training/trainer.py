@@ -81,6 +81,12 @@ class Trainer:
         self.plan, self.shards, self.rank, self.processes = plan, shards, rank, processes
         if plan.clips % processes:
             raise TrainingError(f'{plan.clips} clips cannot be shared by {processes} processes')
+        if plan.frames > shards.clip_shape[0] or (plan.frames > 1 and not shards.continuous):
+            raise TrainingError(
+                f'{shards.folder} has clips of {shards.clip_shape[0]} frames'
+                f'{"" if shards.continuous else " that do not follow each other"}, and '
+                f'{plan.frames} frames that do are asked for: render others with make_scenes '
+                f'--frames and --interval')
         self.model = training_network(plan.seed)
         matrices, others = split_parameters(self.model)
         self.parameters = [*matrices, *others]

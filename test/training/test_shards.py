@@ -11,7 +11,7 @@ from flashdepth_ros.training.shards import ARRAYS, Clip, ShardError, Shards, wri
 def clip(seed, frames=2, height=5, width=6):
     rng = np.random.default_rng(seed)
     return Clip(rng.integers(0, 256, (frames, height, width, 3)).astype(np.uint8),
-                rng.uniform(0.5, 9, (frames, height, width)).astype(np.float16), seed,
+                rng.uniform(0.5, 9, (frames, height, width)).astype(np.float16), seed, 0.25,
                 np.eye(3), np.stack([np.eye(4)] * frames))
 
 

@@ -9,7 +9,7 @@ import torch
 from flashdepth_ros.models import build_model, load_weights
 from flashdepth_ros.tools import train_nano
 from flashdepth_ros.training.batches import make_batch
-from flashdepth_ros.training.effects import Strength
+from flashdepth_ros.training.effects import SINGLE
 from flashdepth_ros.training.losses import depth_losses, total_loss
 from flashdepth_ros.training.trainer import Plan, Trainer
 
@@ -28,7 +28,7 @@ def one_thread():
 def test_some_steps_lower_the_loss_on_two_scenes(shards):
     plan = replace(PLAN, clips=4, frames=1, effects=0, muon_rate=1e-3, rate=5e-4)
     trainer = Trainer(plan, shards)
-    frames, depth = make_batch(shards, 4, 4, (42, 56), Strength(0, 0, 0), (0,))
+    frames, depth = make_batch(shards, 4, 4, (42, 56), SINGLE.scaled(0), (0,))
 
     def loss():
         with torch.no_grad():
