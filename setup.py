@@ -94,6 +94,7 @@ setup(
         ],
         'simulation': SIMULATION,
         'evaluation': EVALUATION,
+        'training': [*SIMULATION, *EVALUATION],  # of flashdepth-nano; torch from 2.9 on
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,

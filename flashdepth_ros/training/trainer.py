@@ -79,6 +79,9 @@ class Trainer:
 
     def __init__(self, plan: Plan, shards: Shards, rank: int = 0, processes: int = 1):
         self.plan, self.shards, self.rank, self.processes = plan, shards, rank, processes
+        if not hasattr(torch.optim, 'Muon'):
+            raise TrainingError(f'training needs PyTorch 2.9 or later, for its optimiser Muon; '
+                                f'this is {torch.__version__}')
         if plan.clips % processes:
             raise TrainingError(f'{plan.clips} clips cannot be shared by {processes} processes')
         if plan.frames > shards.clip_shape[0] or (plan.frames > 1 and not shards.continuous):

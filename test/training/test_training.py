@@ -13,6 +13,9 @@ from flashdepth_ros.training.effects import SINGLE
 from flashdepth_ros.training.losses import depth_losses, total_loss
 from flashdepth_ros.training.trainer import Plan, Trainer
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch.optim, 'Muon'), reason='the optimiser Muon came with PyTorch 2.9')
+
 PLAN = Plan(clips=2, frames=2, height=42, width=56, warm_up=5, average=0.5, bf16=False)
 
 
