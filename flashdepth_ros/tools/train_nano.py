@@ -15,6 +15,7 @@ from dataclasses import asdict, fields
 from datetime import timedelta
 import logging
 import multiprocessing
+from multiprocessing.connection import wait
 import os
 from pathlib import Path
 import signal
@@ -27,7 +28,7 @@ from safetensors.torch import save_file
 import torch
 import torch.distributed as dist
 
-from ..models import build_model, load_weights
+from ..models import CheckpointError, build_model, load_weights
 from ..scoring import Scores
 from ..training.held_out import evaluate_baselines, evaluate_held_out
 from ..training.network import MODEL, exported
@@ -47,8 +48,8 @@ log = logging.getLogger('train_nano')
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='train_nano', description=__doc__.splitlines()[0])
     parser.add_argument('run', type=Path, help='folder of this training: checkpoint, curves')
-    parser.add_argument('--scenes', type=Path, required=True, help='a folder of shards')
-    parser.add_argument('--held-out', type=Path, required=True, help='a folder of shards')
+    parser.add_argument('--scenes', type=Path, help='a folder of shards')
+    parser.add_argument('--held-out', type=Path, help='a folder of shards')
     parser.add_argument('--minutes', type=float, default=120.0,
                         help="of this piece, of each process's own time: pauses do not count "
                              '(default: %(default)s)')
@@ -70,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.add_argument(name, type=field.type, default=field.default,
                                 help='default: %(default)s')
     options = parser.parse_args(argv)
+    if not options.export and not (options.scenes and options.held_out):
+        parser.error('give --scenes and --held-out; only --export does without')
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
     options.run.mkdir(parents=True, exist_ok=True)
     plan = Plan(**{field.name: getattr(options, field.name) for field in fields(Plan)})
@@ -82,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                               Shards(options.scenes), plan.height, plan.width))
             return 0
         return train_in_processes(options, plan)
-    except (TrainingError, ShardError) as error:
+    except (TrainingError, ShardError, CheckpointError) as error:
         print(f'train_nano: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -105,12 +108,16 @@ def train_in_processes(options: argparse.Namespace, plan: Plan) -> int:
 
     def end(*_):
         for child in children:
-            os.kill(child.pid, signal.SIGTERM)
+            child.terminate()
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    for child in children:
-        child.join()
-    return max(abs(child.exitcode) for child in children)
+    running = {child.sentinel: child for child in children}
+    while running:
+        for sentinel in wait(list(running)):
+            if running.pop(sentinel).exitcode != 0:
+                for child in running.values():  # it would wait for the one that failed
+                    child.kill()
+    return int(any(child.exitcode for child in children))
 
 
 def _run(options: argparse.Namespace, plan: Plan, rank: int) -> None:

@@ -11,6 +11,7 @@ from flashdepth_ros.tools import train_nano
 from flashdepth_ros.training.batches import make_batch
 from flashdepth_ros.training.effects import SINGLE
 from flashdepth_ros.training.losses import depth_losses, total_loss
+from flashdepth_ros.training.shards import Shards, write_shard
 from flashdepth_ros.training.trainer import Plan, Trainer
 
 pytestmark = pytest.mark.skipif(
@@ -83,11 +84,34 @@ def test_two_processes_in_two_pieces(scenes, tmp_path):
     assert 0 < float(rows[-1]['delta1']) <= 1
     assert (run / train_nano.SHEET).stat().st_size > 1000
     target = tmp_path / 'nano.safetensors'
-    assert train_nano.main([*arguments, '--export', str(target)]) == 0
+    assert train_nano.main([str(run), '--export', str(target)]) == 0
     assert target.stat().st_size < 12e6
     assert all(value.dtype == torch.float16 for value in load_file(target).values())
     model = build_model('flashdepth-nano')
     load_weights(model, target)
+
+
+def test_scores_of_a_run(shards, scenes, tmp_path, capsys):
+    run = tmp_path / 'run'
+    arguments = [str(run), '--scenes', str(scenes), '--held-out', str(scenes), '--height', '42',
+                 '--width', '56', '--processes', '1']
+    assert train_nano.main([*arguments, '--score']) == 1
+    assert 'there is no weights file' in capsys.readouterr().err
+    assert train_nano.main([*arguments, '--clips', '1', '--steps', '1']) == 0
+    assert train_nano.main([*arguments, '--score']) == 0
+    table = capsys.readouterr().out
+    assert table.count('| network, ') == 4 and 'best vertical ramp' in table
+    assert (run / train_nano.CURVE).stat().st_size > 1000
+
+
+def test_a_process_that_fails_ends_the_others(scenes, tmp_path, capfd):
+    """Frames from all over a scene are no sequences, which each process finds for itself."""
+    apart = tmp_path / 'apart'
+    clip = replace(Shards(scenes)[0], interval=0)
+    write_shard(apart / 'shard_0', [clip])
+    assert train_nano.main([str(tmp_path / 'run'), '--scenes', str(apart), '--held-out',
+                            str(scenes), '--processes', '2', '--frames', '2']) == 1
+    assert 'do not follow each other' in capfd.readouterr().err
 
 
 def test_no_scenes(tmp_path, capsys):
