@@ -23,7 +23,7 @@ MODEL ?= flashdepth-s
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 # fast ones first
-TESTS ?= test/test_*.py test/models test/ros test/launch test/engines
+TESTS ?= test/test_*.py test/models test/simulation test/ros test/launch test/engines
 PYTEST_OPTIONS ?= -ra
 
 ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)

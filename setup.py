@@ -61,7 +61,7 @@ TENSORRT = [
     'tensorrt-rtx-cu12-bindings',  # tensorrt itself, for engine.backend tensorrt
 ]
 SIMULATION = [
-    'mujoco>=3.3',  # builds and renders the indoor scenes; wants libegl1 and libgl1-mesa-dri
+    'mujoco>=3.3',  # builds and renders the indoor scenes; docs/simulation.md: its libraries
 ]
 EVALUATION = [
     'rosbags',      # reads and writes bags and MCAP without ROS
@@ -113,5 +113,6 @@ setup(
         'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
         'process_video = flashdepth_ros.tools.process_video:main',
         'evaluate = flashdepth_ros.tools.evaluate:main',
+        'record_simulation = flashdepth_ros.tools.record_simulation:main',
     ]},
 )

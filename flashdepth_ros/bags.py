@@ -73,8 +73,8 @@ def _paired(
         waiting.setdefault(stamp, {})[topic] = message
         if waiting[stamp].keys() == wanted:
             whole = waiting.pop(stamp)
-            yield {key: image_to_rgb(whole[name]) if key == 'rgb' else image_to_depth(whole[name])
-                   for key, name in topics.items()}
+            yield {key: image_to_rgb(whole[name]) if key == 'rgb'
+                   else image_to_depth(whole[name], far=True) for key, name in topics.items()}
         if len(waiting) > WAITING:
             del waiting[min(waiting)]
 

@@ -270,10 +270,11 @@ def depth_to_image(
     return _fill_image(out or Image(), depth, encoding, header)
 
 
-def image_to_depth(message: Image) -> np.ndarray:
+def image_to_depth(message: Image, far: bool = False) -> np.ndarray:
     """Decode a depth image to (H, W) float32 metres, NaN for no value; MessageError.
 
-    32FC1 in metres or 16UC1 (also mono16) in millimetres, as REP 118 has them.
+    32FC1 in metres or 16UC1 (also mono16) in millimetres, as REP 118 has them. far: keep +Inf,
+    which says that something is farther than the sensor's range (REP 117).
     """
     kinds = {'32FC1': np.float32, '16UC1': np.uint16, 'mono16': np.uint16}
     if message.encoding not in kinds:
@@ -289,7 +290,7 @@ def image_to_depth(message: Image) -> np.ndarray:
     depth = values.astype(np.float32)
     if dtype.itemsize == 2:
         depth *= np.float32(0.001)
-    depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    depth[~((depth > 0) & (far | (depth < np.inf)))] = np.nan
     return depth
 
 

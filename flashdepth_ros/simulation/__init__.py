@@ -8,18 +8,9 @@ with Renderer(width=320, height=240, hfov=70) as renderer:
 
 Without MuJoCo or EGL, importing this or making a Renderer raises ImportError with what to install.
 """
-import os
-
-os.environ.setdefault('MUJOCO_GL', 'egl')  # mujoco reads it once, when it is imported
-try:
-    import mujoco  # noqa: F401
-except (ImportError, AttributeError) as error:  # PyOpenGL's way of saying that there is no EGL
-    raise ImportError(
-        f'scenes need MuJoCo and EGL ({error}): pip install mujoco, and on Debian or Ubuntu '
-        f'apt install libegl1 libgl1-mesa-dri') from error
-
 from .effects import Effects, disturb
-from .render import Frame, Renderer, SimulationError
+from .egl import SimulationError
+from .render import Frame, Renderer
 from .scenes import KINDS, Scene, make_scene
 
 __all__ = [

@@ -12,14 +12,11 @@ import mujoco
 import numpy as np
 
 from ..geometry import Intrinsics
+from .egl import open_context
 from .scenes import Scene
 
 SAMPLES = 2  # a pixel's samples along each side
 SAME_SURFACE = 0.85  # smallest ratio of inverse depths that are taken for one surface
-
-
-class SimulationError(ImportError):
-    """What rendering needs is not installed; the message says what to install."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +58,7 @@ class Renderer:
     def __init__(self, width: int = 320, height: int = 240, hfov: float = 70.0):
         self.intrinsics = Intrinsics.from_field_of_view(hfov, width, height)
         self._context = self._scene = self._gl = None
-        try:
-            from mujoco.egl import GLContext
-            self._gl = GLContext(SAMPLES * width, SAMPLES * height)
-        except (ImportError, AttributeError, RuntimeError) as error:
-            raise SimulationError(
-                f'scenes cannot be rendered without EGL ({error}): on Debian or Ubuntu '
-                f'apt install libegl1 libgl1-mesa-dri') from error
+        self._gl = open_context(SAMPLES * width, SAMPLES * height)
         self._rect = mujoco.MjrRect(0, 0, SAMPLES * width, SAMPLES * height)
         self._rgb = np.empty((SAMPLES * height, SAMPLES * width, 3), np.uint8)
         self._depth = np.empty((SAMPLES * height, SAMPLES * width), np.float32)

@@ -469,7 +469,9 @@ def _light(builder: _Builder, length: float, width: float, height: float) -> np.
         x = length * (i + rng.uniform(0.3, 0.7)) / lamps
         y = width * rng.uniform(0.25, 0.75)
         spec.worldbody.add_light(
-            type=mujoco.mjtLightType.mjLIGHT_POINT, pos=[x, y, height - 0.15], dir=[0, 0, -1],
+            # a spot of 180 degrees shines everywhere; MuJoCo 3 renders no other lamp
+            type=mujoco.mjtLightType.mjLIGHT_SPOT, cutoff=180, exponent=0,
+            pos=[x, y, height - 0.15], dir=[0, 0, -1],
             diffuse=power * warmth / warmth.max(), specular=np.full(3, 0.2), ambient=np.zeros(3),
             attenuation=[1, rng.uniform(0, 0.15), rng.uniform(0, 0.03)],
             castshadow=builder.shadows and i == 0)

@@ -30,6 +30,7 @@ from ..process import keep_large_buffers, use_transport_profile
 
 NAMESPACE = 'demo'
 HEIGHT = 360  # of each picture in a row
+MOST_BYTES = 1 << 30  # of images that wait for their depth
 SIM_SIZE = 240, 320  # height and width of simulated images
 STAGES = ('decode', 'preprocess', 'model', 'postprocess', 'publish', 'total', 'age')
 
@@ -66,8 +67,12 @@ class Recorder(Node):
 
     def _keep(self, frames: dict[int, np.ndarray], message: Image, frame: np.ndarray) -> None:
         frames[stamp_to_ns(message.header.stamp)] = frame
-        for stamp in list(frames)[:-60]:  # those that never became depth
-            if stamp not in self.depths:
+        # A slow machine may take many seconds for a frame: its image must still be here then.
+        newest = max(self.depths, default=0)
+        waiting = [stamp for stamp in frames if stamp not in self.depths]
+        too_many = len(waiting) - MOST_BYTES // frame.nbytes
+        for index, stamp in enumerate(waiting):
+            if stamp < newest or index < too_many:  # older ones never become depth
                 del frames[stamp]
 
     def _on_depth(self, message: Image) -> None:

@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from ..camera_topics import NEWEST_SENSOR_DATA
 from ..depth_files import METRES, inverse
+from ..executable import leave
 from ..messages import MessageError, image_to_depth, stamp_to_ns
 from ..msg import DepthStatus
 from ..process import keep_large_buffers, use_transport_profile
 from ..scoring import FrameStore, ScoringError
 
-WAITING = 100  # true frames that wait for their depth; a slow network answers late
+WAITING = 300  # true frames that wait for their depth; a slow network answers late
 
 
 class LiveFrames(Node):
@@ -40,7 +41,7 @@ class LiveFrames(Node):
 
     def _on_image(self, key: str, message: Image) -> None:
         try:
-            depth = image_to_depth(message)
+            depth = image_to_depth(message, far=True)
         except MessageError as error:
             self.problem = f'the {key}: {error}'
             return
@@ -68,22 +69,29 @@ def collect(
     use_transport_profile()
     rclpy.init()
     executor = SingleThreadedExecutor()
+    node = LiveFrames(folder, namespace, depth_topic, truth_topic)
+    executor.add_node(node)
     try:
-        node = LiveFrames(folder, namespace, depth_topic, truth_topic)
-        executor.add_node(node)
         last = time.monotonic()
         with tqdm(total=frames, unit='frame', disable=None) as bar:
-            while bar.n < frames and rclpy.ok():
-                executor.spin_once(timeout_sec=0.1)
-                if len(node.depths) > bar.n:
-                    bar.update(len(node.depths) - bar.n)
-                    last = time.monotonic()
+            done = 0  # bar counts only where it is shown
+            while done < frames:
+                try:
+                    executor.spin_once(timeout_sec=0.1)
+                except Exception:
+                    if rclpy.ok():
+                        raise
+                if not rclpy.ok():
+                    raise KeyboardInterrupt  # a signal ended rclpy's context
+                if len(node.depths) > done:
+                    bar.update(len(node.depths) - done)
+                    done, last = len(node.depths), time.monotonic()
                 if time.monotonic() - last > wait:
                     raise ScoringError(_silence(node, depth_topic, truth_topic, wait))
         return node.depths, node.truths, node.engine
     finally:
-        executor.shutdown()
-        rclpy.try_shutdown()
+        node.destroy_node()
+        leave(executor)
 
 
 def _silence(node: LiveFrames, depth_topic: str, truth_topic: str, wait: float) -> str:

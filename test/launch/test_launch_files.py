@@ -88,7 +88,7 @@ def test_launch_file(launched, request, domain):
     client = Client(domain)
     try:
         depths = client.collect(Image, topic)
-        assert client.spin_until(lambda: len(depths) >= 3, 60)
+        assert client.spin_until(lambda: len(depths) >= 3, 120)
         assert depths[-1].header.frame_id == 'camera_optical'
         assert (depths[-1].width, depths[-1].height) == (98, 84)
     finally:

@@ -93,4 +93,4 @@ def test_missing_egl_is_explained(start, monkeypatch):
     process = start('sim_camera_node')
     _, error = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert 'apt install libegl1 libgl1-mesa-dri' in error and 'Traceback' not in error
+    assert 'apt install libegl1 libopengl0 libgl1-mesa-dri' in error and 'Traceback' not in error
