@@ -236,6 +236,7 @@ def full_scores(last: Path, shards: Shards, training: Shards, height: int, width
     baselines = evaluate_baselines(shards, height, width, training)
     table: dict[str, Scores] = {
         'best vertical ramp of each sequence': baselines['ramp'],
+        'the same, constant down to some row': baselines['bent ramp'],
         'median of the training images': baselines['median']}
     for effects, words in ((False, 'clean'), (True, 'with effects')):
         for name, scores in evaluate_held_out(

@@ -16,7 +16,7 @@ from .batches import resize_clip
 from .effects import normalise
 from .shards import Clip, Shards
 
-RAMP_STARTS = (0.0, 0.15, 0.3, 0.4, 0.5)  # rows, as parts of the height
+BENDS = (0.0, 0.15, 0.3, 0.4, 0.5)  # rows, as parts of the height
 RAMP_SLOPES = np.concatenate([-np.linspace(0.1, 0.9, 9), [0], np.geomspace(0.1, 300, 60)])
 
 
@@ -82,18 +82,19 @@ def score(disparity: np.ndarray, sequence: Sequence) -> Scores:
         cameras=Cameras(np.broadcast_to(sequence.intrinsics, (frames, 3, 3)), sequence.poses))
 
 
-def best_ramp(sequence: Sequence) -> np.ndarray:
+def best_ramp(sequence: Sequence, starts: tuple[float, ...] = (0.0,)) -> np.ndarray:
     """Inverse depth that grows linearly down the image, the best for this sequence's delta 1.
 
-    It is chosen with the truth: a network that does not beat it has seen nothing but 'below is
-    near'. Ramps may reach nothing at any row above the middle, or shrink downwards.
+    It is chosen with the truth: a network that does not beat it has seen little more than 'below
+    is near'. starts: rows, as parts of the height, down to which it may be constant: a far wall
+    above a floor, which is much harder to beat.
     """
     truth = sequence.truth
     mask = metrics.truth_mask(truth)
     height = truth.shape[1]
     y = np.linspace(0, 1, height)
     best, best_delta = None, -1.0
-    for start in RAMP_STARTS:
+    for start in starts:
         for slope in RAMP_SLOPES:
             ramp = np.maximum(1 + slope * np.maximum(y - start, 0), 1e-3)[None, :, None]
             ratio = (truth * ramp)[mask]
@@ -134,12 +135,14 @@ def evaluate_held_out(
 def evaluate_baselines(
     shards: Shards, height: int, width: int, training: Shards | None = None,
 ) -> dict[str, Scores]:
-    """Return the mean scores of the 'ramp' and, with training clips, of their 'median' image."""
-    image = None if training is None else median_image(training, height, width)
-    ramp, median = [], []
+    """Return the mean scores of 'ramp', 'bent ramp' and, with training clips, their 'median'."""
+    rows: dict[str, list[Scores]] = {'ramp': [], 'bent ramp': []}
+    if training is not None:
+        image, rows['median'] = median_image(training, height, width), []
     for index in range(len(shards)):
         sequence = read_sequence(shards[index], height, width)
-        ramp.append(score(best_ramp(sequence), sequence))
-        if image is not None:
-            median.append(score(np.broadcast_to(image, sequence.truth.shape), sequence))
-    return {'ramp': mean_scores(ramp)} | ({'median': mean_scores(median)} if median else {})
+        rows['ramp'].append(score(best_ramp(sequence), sequence))
+        rows['bent ramp'].append(score(best_ramp(sequence, BENDS), sequence))
+        if training is not None:
+            rows['median'].append(score(np.broadcast_to(image, sequence.truth.shape), sequence))
+    return {name: mean_scores(scores) for name, scores in rows.items()}
