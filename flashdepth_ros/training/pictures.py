@@ -71,7 +71,8 @@ def learning_curve(paths: Rows[Path], target: Path, lines: dict[str, float]) -> 
         right.plot(frames[known], progress['change_reset'][known], '.-', label='reset each frame')
     for name, value in lines.items():
         middle.axhline(value, color='grey', linestyle=':')
-        middle.annotate(name, (0, value), fontsize=8, va='bottom')
+        middle.text(0.99, value, name, fontsize=8, ha='right', va='bottom',
+                    transform=middle.get_yaxis_transform())
     for axis, title in ((left, 'training loss'), (middle, 'held-out δ1'),
                         (right, 'held-out error of change, with effects')):
         axis.set_title(title)
