@@ -26,7 +26,8 @@ WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
 # fast ones first
-TESTS ?= test/test_*.py test/models test/simulation test/ros test/launch test/engines test/soak
+TESTS ?= test/test_*.py test/models test/simulation test/training test/ros \
+  test/launch test/engines test/soak
 PYTEST_OPTIONS ?= -ra
 LINTED := flashdepth_ros test launch setup.py
 

@@ -100,6 +100,7 @@ setup(
         'simulation': SIMULATION,
         'evaluation': EVALUATION,
         'bench': BENCH,
+        'training': [*SIMULATION, *EVALUATION],  # of flashdepth-nano; torch from 2.9 on
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,

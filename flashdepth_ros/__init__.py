@@ -2,7 +2,7 @@
 import os
 import pkgutil
 
-# Threads of PyTorch (GNU OpenMP) wait for each other a thousand times in a step, and by default they
+# Threads of PyTorch (GNU OpenMP) wait for each other a thousand times in a step, and by default
 # spin for milliseconds. On a robot whose cores have other work too, the thread that is waited for
 # then does not run. This is some microseconds; read when PyTorch is loaded, hence here.
 if 'OMP_WAIT_POLICY' not in os.environ:

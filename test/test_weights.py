@@ -203,3 +203,17 @@ def test_the_list_names_every_model_and_its_licence(capsys):
     out = capsys.readouterr().out
     assert 'flashdepth-s' in out
     assert 'not on this machine' in out
+
+
+def test_a_model_without_published_weights(tmp_path, capsys):
+    """It says how to get some, asks no server, and finds a file that was put into its place."""
+    spec = model_spec('flashdepth-nano')
+    for look in (find_weights, download_weights, lambda spec: resolve_weights(spec, 'auto')):
+        with pytest.raises(WeightsNotFoundError, match=r'train_nano.*--weights FILE'):
+            look(spec)
+    assert fetch_weights.main(['--list']) == 0
+    assert 'none: it is trained' in capsys.readouterr().out
+    place = tmp_path / 'cache/flashdepth_ros/flashdepth-nano/flashdepth_nano.safetensors'
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b'x')
+    assert resolve_weights(spec, 'auto') == place

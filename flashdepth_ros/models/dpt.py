@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 # backbone: features, channels of the four reassembled maps
 DECODERS = {
+    'nano': (32, (24, 48, 96, 192)),
     'vits': (64, (48, 96, 192, 384)),
     'vitb': (128, (96, 192, 384, 768)),
     'vitl': (256, (256, 512, 1024, 1024)),

@@ -33,10 +33,10 @@ def pooling_matrix(length: int, bins: int) -> np.ndarray:
 class MambaBlock(nn.Module):
     """Mamba-2 and an MLP, each pre-normed and residual: (N, L, C) -> (N, L, C)."""
 
-    def __init__(self, dim: int, expand: int, headdim: int):
+    def __init__(self, dim: int, expand: int, headdim: int, d_state: int):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
-        self.mamba = Mamba2(dim, expand, headdim)
+        self.mamba = Mamba2(dim, expand, headdim, d_state)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
@@ -54,11 +54,11 @@ def _layers(blocks: nn.ModuleList) -> nn.ModuleList:
 class TemporalRefiner(nn.Module):
     """Refine a decoder path with what Mamba remembers of earlier frames (section 3.2)."""
 
-    def __init__(self, dim: int, expand: int, headdim: int, layers: int = 4):
+    def __init__(self, dim: int, expand: int, headdim: int, layers: int, d_state: int):
         super().__init__()
         # the outer list has one entry for each refined path; all published models refine one
         self.blocks = nn.ModuleList([
-            nn.ModuleList(MambaBlock(dim, expand, headdim) for _ in range(layers))])
+            nn.ModuleList(MambaBlock(dim, expand, headdim, d_state) for _ in range(layers))])
         self.final_layer = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
 
     def initial_state(self, streams: int) -> Tensor:
@@ -171,17 +171,19 @@ class Teacher(nn.Module):
 
 
 class FlashDepth(Network):
-    """Streaming depth whose memory is the SSM state of four Mamba-2 layers.
+    """Streaming depth whose memory is the SSM state of Mamba-2 layers (the published ones: four).
 
     Args:
         backbone: of BACKBONES. refined_level: the decoder path (4 coarsest to 1 finest) that the
             temporal layers refine; it is not in the checkpoint, so it comes from the registry only.
-        expand, headdim: of the Mamba-2 layers. hybrid: with the Full model's teacher and fusion.
+        expand, headdim, layers, d_state: of the Mamba-2 layers. hybrid: with the Full model's
+            teacher and fusion.
 
     """
 
     def __init__(
-        self, backbone: str, refined_level: int, expand: int, headdim: int, hybrid: bool = False,
+        self, backbone: str, refined_level: int, expand: int, headdim: int, layers: int = 4,
+        d_state: int = 256, hybrid: bool = False,
     ):
         super().__init__()
         dim, depth, heads, self.taps = BACKBONES[backbone]
@@ -189,7 +191,7 @@ class FlashDepth(Network):
         self.refined_level = refined_level
         self.pretrained = VisionTransformer(dim, depth, heads)
         self.depth_head = DPTHead(dim, features, channels)
-        self.mamba = TemporalRefiner(features, expand, headdim)
+        self.mamba = TemporalRefiner(features, expand, headdim, layers, d_state)
         if hybrid:
             self.teacher_model = Teacher()
             self.hybrid_fusion = HybridFusion(features, DECODERS['vitl'][0])

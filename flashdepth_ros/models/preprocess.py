@@ -46,13 +46,14 @@ def native_sizes(height: int, width: int, short_side: int = 0) -> tuple[Size, ..
 
 def bounded_sizes(
     height: int, width: int, short_side: int = 0, wide_ratio: float = math.inf,
+    standard: int = 518,
 ) -> tuple[Size, ...]:
     """Depth Anything's rule: the short side becomes 518 pixels, the aspect is kept to a patch.
 
-    short_side: instead of 518; 0 for the rule alone. wide_ratio: frames longer than this ratio get
-    a smaller short side (Video Depth Anything, 1.78).
+    short_side: instead of `standard`; 0 for the rule alone. wide_ratio: frames longer than this
+    ratio get a smaller short side (Video Depth Anything, 1.78).
     """
-    target = short_side or 518
+    target = short_side or standard
     ratio = max(height, width) / min(height, width)
     if ratio > wide_ratio:
         target = round(int(target * 1.777 / ratio) / PATCH) * PATCH

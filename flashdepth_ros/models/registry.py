@@ -26,7 +26,8 @@ class ModelSpec:
     """One row: how to build a model, feed it and read its output, and whose weights it takes.
 
     build: returns the network with random weights. repository, file: where the official weights
-    lie on Hugging Face. licence: of those weights; commercial: whether it allows commercial use.
+    lie on Hugging Face; the repository is '' for a model that has none and must be trained.
+    licence: of those weights; commercial: whether it allows commercial use.
     """
 
     name: str
@@ -87,6 +88,14 @@ def _depth_anything(size: str) -> ModelSpec:
 # FlashDepth-L and Full descend from Depth Anything V2 Large, whose weights are non-commercial.
 _FROM_LARGE = 'Apache-2.0, derived from CC-BY-NC-4.0 weights'
 
+# This package's own architecture and keys of FlashDepth's, small enough to be trained on a CPU
+_NANO = ModelSpec(
+    name='flashdepth-nano', unit=Unit.HUNDRED_PER_METRE,
+    build=partial(FlashDepth, backbone='nano', refined_level=2, expand=4, headdim=32, layers=2,
+                  d_state=64),
+    frame=FrameFormat(partial(bounded_sizes, standard=140), clip=True, min_side=42),
+    repository='', file='flashdepth_nano.safetensors', licence='your own')
+
 MODELS = {spec.name: spec for spec in (
     _flashdepth('flashdepth-s', 14001, 'Apache-2.0', min_side=70,
                 backbone='vits', refined_level=3, expand=4, headdim=32),
@@ -94,6 +103,7 @@ MODELS = {spec.name: spec for spec in (
                 backbone='vitl', refined_level=1, expand=2, headdim=64),
     _flashdepth('flashdepth', 43002, _FROM_LARGE, min_side=70,
                 backbone='vits', refined_level=3, expand=4, headdim=32, hybrid=True),
+    _NANO,
     *(_video_depth_anything(size, metric) for metric in (False, True) for size in _SIZES),
     _online_vda(16),
     _online_vda(8),

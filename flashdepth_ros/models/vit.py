@@ -8,6 +8,7 @@ TRAINED_GRID = 37  # the position table was trained on 37 x 37 patches (518 x 51
 
 # name: dim, depth, heads, taps (0-based indices of the blocks whose tokens feed the DPT decoder)
 BACKBONES = {
+    'nano': (192, 6, 3, (1, 2, 4, 5)),  # this package's own, see docs/nano.md
     'vits': (384, 12, 6, (2, 5, 8, 11)),
     'vitb': (768, 12, 12, (2, 5, 8, 11)),
     'vitl': (1024, 24, 16, (4, 11, 17, 23)),

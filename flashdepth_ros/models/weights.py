@@ -37,6 +37,8 @@ def cache_folder() -> Path:
 
 def source(spec: ModelSpec) -> str:
     """Return the address of the page where the official file can be seen and downloaded."""
+    if not spec.repository:
+        return 'none: it is trained with flashdepth_ros.tools.train_nano, see docs/nano.md'
     return f'https://huggingface.co/{spec.repository}/blob/main/{spec.file}'
 
 
@@ -51,6 +53,8 @@ def _places(spec: ModelSpec) -> list[Path]:
         name = Path(spec.file).name
         places += [folder / spec.name / name, folder / name]
     places.append(_own_place(spec))
+    if not spec.repository:
+        return places
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:  # only downloads need it
@@ -60,6 +64,11 @@ def _places(spec: ModelSpec) -> list[Path]:
 
 
 def _remedy(spec: ModelSpec) -> str:
+    if not spec.repository:
+        return (f'No weights of it are published: train it (python3 -m '
+                f'flashdepth_ros.tools.train_nano, see docs/nano.md) and give the file that comes '
+                f'of it as weights (model.weights, or --weights FILE), or put it at '
+                f'{_own_place(spec)}')
     accept = '' if spec.commercial else ' --accept-licence'
     return (
         f'The file is {spec.file} of {spec.repository} (licence: {spec.licence}), from '
@@ -167,7 +176,8 @@ def download_weights(spec: ModelSpec, accept_licence: bool = False) -> Path:
     try:
         return find_weights(spec)
     except WeightsNotFoundError:
-        pass
+        if not spec.repository:
+            raise
     if not spec.commercial and not accept_licence:
         raise LicenceError(
             f'the weights of {spec.name} are not free for commercial use; their licence is: '

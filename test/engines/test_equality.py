@@ -11,8 +11,8 @@ from flashdepth_ros.engines.trust import deviations
 ON_CPU = ('onnx', 'openvino')
 CASES = [
     *((backend, *case) for backend in ON_CPU for case in (
-        ('flashdepth-s', 70, 84), ('flashdepth-s', 140, 182), ('vda-s', 84, 112),
-        ('ovda-c16', 84, 112))),
+        ('flashdepth-s', 70, 84), ('flashdepth-s', 140, 182), ('flashdepth-nano', 140, 182),
+        ('vda-s', 84, 112), ('ovda-c16', 84, 112))),
     ('openvino', 'flashdepth', 84, 112)]  # one backend: its graph alone takes half a minute
 MORE_CASES = [
     ('onnx', 'flashdepth', 84, 112),

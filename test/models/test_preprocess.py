@@ -19,6 +19,9 @@ from flashdepth_ros.models.preprocess import LONGEST_SIDE, MEAN, STD
     ('vda-metric-s', (640, 480), (686, 518)),
     ('ovda-c16', (1242, 375), (924, 280)),
     ('ovda-c8', (480, 640), (518, 686)),
+    ('flashdepth-nano', (640, 480), (182, 140)),
+    ('flashdepth-nano', (1280, 720), (252, 140)),
+    ('flashdepth-nano', (64, 48), (182, 140)),
     ('depth-anything-v2-s', (1242, 375), (1722, 518)),
     ('depth-anything-v2-b', (100, 100), (518, 518)),
 ])
@@ -63,7 +66,7 @@ def test_a_uniform_frame_keeps_its_value(name):
     frame = prepare_frame(rgb, model_spec(name).frame)
     expected = ((np.array([10, 128, 250]) / 255 - MEAN) / STD).astype(np.float32)
     np.testing.assert_allclose(
-        frame.numpy(), np.broadcast_to(expected[:, None, None], (3, 518, 518)), atol=1e-5)
+        frame.numpy(), np.broadcast_to(expected[:, None, None], frame.shape), atol=1e-5)
 
 
 @pytest.mark.parametrize(('name', 'least'), [

@@ -1,0 +1,120 @@
+"""Training lowers the loss, goes on where it stopped, and writes what it says."""
+import csv
+from dataclasses import replace
+
+import pytest
+from safetensors.torch import load_file
+import torch
+
+from flashdepth_ros.models import build_model, load_weights
+from flashdepth_ros.tools import train_nano
+from flashdepth_ros.training.batches import make_batch
+from flashdepth_ros.training.effects import SINGLE
+from flashdepth_ros.training.losses import depth_losses, total_loss
+from flashdepth_ros.training.shards import Shards, write_shard
+from flashdepth_ros.training.trainer import Plan, Trainer
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch.optim, 'Muon'), reason='the optimiser Muon came with PyTorch 2.9')
+
+PLAN = Plan(clips=2, frames=2, height=42, width=56, warm_up=5, average=0.5, bf16=False)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """With several, the order of PyTorch's sums changes from run to run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_some_steps_lower_the_loss_on_two_scenes(shards):
+    plan = replace(PLAN, clips=4, frames=1, effects=0, muon_rate=1e-3, rate=5e-4)
+    trainer = Trainer(plan, shards)
+    frames, depth = make_batch(shards, 4, 4, (42, 56), SINGLE.scaled(0), (0,))
+
+    def loss():
+        with torch.no_grad():
+            return float(total_loss(depth_losses(trainer.forward(frames), depth)))
+    before = loss()
+    for _ in range(25):
+        trainer.step()
+    assert loss() < 0.8 * before
+
+
+def test_going_on_gives_the_same_numbers(shards, tmp_path):
+    whole = Trainer(PLAN, shards)
+    expected = [whole.step() for _ in range(6)]
+    first = Trainer(PLAN, shards)
+    rows = [first.step() for _ in range(3)]
+    first.save(tmp_path / 'last.pth')
+    second = Trainer(PLAN, shards)
+    second.load(tmp_path / 'last.pth')
+    rows += [second.step() for _ in range(3)]
+    assert rows == expected
+    assert (second.step_number, second.frames_seen) == (6, 24)
+    for key, value in whole.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[key]), key
+        assert torch.equal(whole.average[key], second.average[key]), key
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(shards):
+    trainer = Trainer(PLAN, shards)
+    trainer.step()
+    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
+    plain = trainer.forward
+    trainer.forward = lambda frames: plain(frames) * float('nan')
+    trainer.step()
+    assert trainer.skipped == 1
+    assert all(torch.equal(value, before[key])
+               for key, value in trainer.model.state_dict().items())
+
+
+def test_two_processes_in_two_pieces(scenes, tmp_path):
+    run = tmp_path / 'run'
+    arguments = [str(run), '--scenes', str(scenes), '--held-out', str(scenes), '--report', '1',
+                 '--processes', '2', '--clips', '2', '--height', '42', '--width', '56']
+    assert train_nano.main([*arguments, '--steps', '2']) == 0
+    assert train_nano.main([*arguments, '--steps', '3', '--frames', '2']) == 0
+    with open(run / train_nano.PROGRESS, newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row['step']) for row in rows] == [1, 2, 3]
+    assert int(rows[-1]['frames']) == 2 + 2 + 4
+    assert 0 < float(rows[-1]['delta1']) <= 1
+    assert (run / train_nano.SHEET).stat().st_size > 1000
+    target = tmp_path / 'nano.safetensors'
+    assert train_nano.main([str(run), '--export', str(target)]) == 0
+    assert target.stat().st_size < 12e6
+    assert all(value.dtype == torch.float16 for value in load_file(target).values())
+    model = build_model('flashdepth-nano')
+    load_weights(model, target)
+
+
+def test_scores_of_a_run(shards, scenes, tmp_path, capsys):
+    run = tmp_path / 'run'
+    arguments = [str(run), '--scenes', str(scenes), '--held-out', str(scenes), '--height', '42',
+                 '--width', '56', '--processes', '1']
+    assert train_nano.main([*arguments, '--score']) == 1
+    assert 'there is no weights file' in capsys.readouterr().err
+    assert train_nano.main([*arguments, '--clips', '1', '--steps', '1']) == 0
+    assert train_nano.main([*arguments, '--score']) == 0
+    table = capsys.readouterr().out
+    assert table.count('| network, ') == 4 and 'best vertical ramp' in table
+    assert (run / train_nano.CURVE).stat().st_size > 1000
+
+
+def test_a_process_that_fails_ends_the_others(scenes, tmp_path, capfd):
+    """Frames from all over a scene are no sequences, which each process finds for itself."""
+    apart = tmp_path / 'apart'
+    clip = replace(Shards(scenes)[0], interval=0)
+    write_shard(apart / 'shard_0', [clip])
+    assert train_nano.main([str(tmp_path / 'run'), '--scenes', str(apart), '--held-out',
+                            str(scenes), '--processes', '2', '--frames', '2']) == 1
+    assert 'do not follow each other' in capfd.readouterr().err
+
+
+def test_no_scenes(tmp_path, capsys):
+    assert train_nano.main([str(tmp_path / 'run'), '--scenes', str(tmp_path), '--held-out',
+                            str(tmp_path), '--score']) == 1
+    assert 'make_scenes' in capsys.readouterr().err
