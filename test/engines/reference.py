@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from flashdepth_ros.engines import State, open_engine
+from flashdepth_ros.engines import Engine, State, open_engine
 from flashdepth_ros.engines.export import GraphKey, cached_graph, load_model
 from flashdepth_ros.engines.trust import natural_frames
 from flashdepth_ros.models import model_spec
@@ -32,6 +32,22 @@ def assert_same(actual: Tensor, expected: Tensor, tolerance: float) -> None:
     """Compare relative to the largest value: the final ReLU leaves many zeros."""
     torch.testing.assert_close(
         actual, expected, rtol=0, atol=tolerance * max(float(expected.abs().max()), 1e-6))
+
+
+def assert_same_stream(
+    engine: Engine, frames: Tensor, expected: list[Tensor], last: State, tolerance: float = 1e-3,
+) -> None:
+    """Step an engine through the reference's frames: outputs, last state, and no state changed."""
+    state = engine.initial_state()
+    for frame, wanted in zip(frames, expected, strict=True):
+        before = {name: x.clone() for name, x in state.items()}
+        output, new = engine.step(frame, state)
+        assert_same(output, wanted, tolerance)
+        for name in state:
+            assert torch.equal(state[name], before[name])  # the given state is not changed
+        state = new
+    for name in last:
+        assert_same(state[name].float(), last[name].float(), tolerance)
 
 
 def graph_of(model: str, height: int, width: int, precision: str = 'fp32') -> tuple[Path, object]:
