@@ -114,7 +114,9 @@ def train_in_processes(options: argparse.Namespace, plan: Plan) -> int:
     running = {child.sentinel: child for child in children}
     while running:
         for sentinel in wait(list(running)):
-            if running.pop(sentinel).exitcode != 0:
+            ended = running.pop(sentinel)
+            ended.join()  # its exit code is known only then
+            if ended.exitcode != 0:
                 for child in running.values():  # it would wait for the one that failed
                     child.kill()
     return int(any(child.exitcode for child in children))

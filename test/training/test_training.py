@@ -1,6 +1,8 @@
 """Training lowers the loss, goes on where it stopped, and writes what it says."""
 import csv
 from dataclasses import replace
+import subprocess
+import sys
 
 import pytest
 from safetensors.torch import load_file
@@ -71,12 +73,19 @@ def test_a_gradient_that_is_not_finite_changes_nothing(shards):
                for key, value in trainer.model.state_dict().items())
 
 
+def run_alone(*arguments):
+    """Run the tool in a process of its own: it forks, which PyTorch bears only before any work."""
+    return subprocess.run([sys.executable, '-m', 'flashdepth_ros.tools.train_nano', *arguments],
+                          capture_output=True, text=True)
+
+
 def test_two_processes_in_two_pieces(scenes, tmp_path):
     run = tmp_path / 'run'
     arguments = [str(run), '--scenes', str(scenes), '--held-out', str(scenes), '--report', '1',
                  '--processes', '2', '--clips', '2', '--height', '42', '--width', '56']
-    assert train_nano.main([*arguments, '--steps', '2']) == 0
-    assert train_nano.main([*arguments, '--steps', '3', '--frames', '2']) == 0
+    for more in (['--steps', '2'], ['--steps', '3', '--frames', '2']):
+        ended = run_alone(*arguments, *more)
+        assert ended.returncode == 0, ended.stderr
     with open(run / train_nano.PROGRESS, newline='') as file:
         rows = list(csv.DictReader(file))
     assert [int(row['step']) for row in rows] == [1, 2, 3]
@@ -97,21 +106,21 @@ def test_scores_of_a_run(shards, scenes, tmp_path, capsys):
                  '--width', '56', '--processes', '1']
     assert train_nano.main([*arguments, '--score']) == 1
     assert 'there is no weights file' in capsys.readouterr().err
-    assert train_nano.main([*arguments, '--clips', '1', '--steps', '1']) == 0
+    assert run_alone(*arguments, '--clips', '1', '--steps', '1').returncode == 0
     assert train_nano.main([*arguments, '--score']) == 0
     table = capsys.readouterr().out
     assert table.count('| network, ') == 4 and 'best vertical ramp' in table
     assert (run / train_nano.CURVE).stat().st_size > 1000
 
 
-def test_a_process_that_fails_ends_the_others(scenes, tmp_path, capfd):
+def test_a_process_that_fails_ends_the_others(scenes, tmp_path):
     """Frames from all over a scene are no sequences, which each process finds for itself."""
     apart = tmp_path / 'apart'
     clip = replace(Shards(scenes)[0], interval=0)
     write_shard(apart / 'shard_0', [clip])
-    assert train_nano.main([str(tmp_path / 'run'), '--scenes', str(apart), '--held-out',
-                            str(scenes), '--processes', '2', '--frames', '2']) == 1
-    assert 'do not follow each other' in capfd.readouterr().err
+    ended = run_alone(str(tmp_path / 'run'), '--scenes', str(apart), '--held-out', str(scenes),
+                      '--processes', '2', '--frames', '2')
+    assert ended.returncode == 1 and 'do not follow each other' in ended.stderr
 
 
 def test_no_scenes(tmp_path, capsys):
