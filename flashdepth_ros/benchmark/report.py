@@ -156,7 +156,7 @@ def plot(results: Sequence[Result], path: Path) -> None:
                            gridspec_kw={'height_ratios': (3, 1)})
     # a few hiccups of the machine would press all the rest to the ground
     highest = max(np.percentile(r.samples.of_status('total_ms') or r.samples.depth_ms or [1.0], 95)
-                   for r in results)
+                  for r in results)
     for (latency, memory), result in zip(axes.T, results, strict=True):
         samples = result.samples
         if not samples.statuses:  # another node: what its subscriber saw

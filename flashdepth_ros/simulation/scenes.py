@@ -144,7 +144,7 @@ class _Builder:
     # ---- materials ----
 
     def material(self, picture: np.ndarray, cube: bool, per_metre: float = 1.0,
-                  emission: float = 0.0) -> str:
+                 emission: float = 0.0) -> str:
         self._count += 1
         name = f'm{self._count}'
         size = len(picture)
@@ -178,7 +178,7 @@ class _Builder:
                   else first * rng.uniform(0.5, 0.95))
         pattern = rng.choice(list(PATTERNS), p=_odds(**likely))
         return self.material(make_texture(rng, pattern, first, second), cube=False,
-                              per_metre=1 / rng.uniform(0.6, 2.5))
+                             per_metre=1 / rng.uniform(0.6, 2.5))
 
     # ---- shapes ----
 
