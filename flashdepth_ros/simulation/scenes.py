@@ -95,7 +95,7 @@ class Scene:
         return self.path.period
 
     def pose(self, time: float) -> np.ndarray:
-        """Return the camera's pose (4, 4): optical frame (x right, y down, z ahead) to world."""
+        """Return the camera's pose, (4, 4): optical frame (x right, y down, z ahead) to world."""
         place, heading = self.path.at(time)
         ride = self.carriage
         # whole waves in a period, so that the loop closes

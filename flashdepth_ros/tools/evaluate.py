@@ -52,7 +52,7 @@ class TruthFolder:
         return len(self._paths)
 
     def depth(self, index: int) -> np.ndarray:
-        """Return a frame's depth (height, width) in metres, float64."""
+        """Return a frame's depth, (height, width), in metres, float64."""
         path = self._paths[index]
         values = read_array(path).astype(np.float64)
         return values / self._png_scale if path.suffix == '.png' else values
