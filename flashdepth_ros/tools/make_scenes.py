@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
              for part in (seeds[i:i + options.shard] for i in range(0, len(seeds), options.shard))]
     tasks = [task for task in tasks if not task[0].exists()]
     os.environ.setdefault('LP_NUM_THREADS', '0')  # Mesa's own threads; the processes are enough
-    # forked, so that every process can be found by this module's name
-    context = multiprocessing.get_context('fork')
+    # not forked: threads of EGL and of PyTorch do not survive that, and a child would wait for them
+    context = multiprocessing.get_context('spawn')
     try:
         with context.Pool(options.processes, initializer=signal.signal,
                           initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
