@@ -68,7 +68,13 @@ def test_options_that_mean_nothing_are_refused(capsys):
         assert arguments[0].lstrip('-') in capsys.readouterr().err or 'nonsense' in arguments[1]
 
 
+def children() -> set[psutil.Process]:
+    """Return the processes below this one; multiprocessing keeps one of its own."""
+    return set(psutil.Process(os.getpid()).children(recursive=True))
+
+
 def test_a_short_run(tmp_path, domain, monkeypatch, capfd):
+    before = children()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     assert main(['--size', '98x84', '--backend', 'torch', '--short-side', '0', '--rate', '5',
                  '--frames', '20', '--blocks', '2', '--cameras', '2',
@@ -89,11 +95,12 @@ def test_a_short_run(tmp_path, domain, monkeypatch, capfd):
     assert table in capfd.readouterr().out
     assert '| flashdepth-s | stride 1 |' in table and 'GFLOP' in table
     assert cv2.imread(str(tmp_path / 'latency.png')).shape[1] > 1000    # two columns
-    assert not psutil.Process(os.getpid()).children(recursive=True)
+    assert children() == before
 
 
 def test_a_node_that_does_not_start_is_told(tmp_path, domain, monkeypatch, capfd):
+    before = children()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     assert main(['--size', '98x84', '--command', 'false', '--output', str(tmp_path)]) == 1
     assert 'ended with 1' in capfd.readouterr().err
-    assert not psutil.Process(os.getpid()).children(recursive=True)
+    assert children() == before
