@@ -1,14 +1,12 @@
 """A video file, a webcam or a folder of images as a ROS camera: image and camera_info."""
 import sys
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from . import parameters
-from .executable import leave, prepare, spin
+from .executable import run
 from .frames import SourceError, open_source
 from .geometry import Intrinsics
 from .messages import intrinsics_to_info, rgb_to_image
@@ -73,19 +71,9 @@ class CameraNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    prepare(args)
-    try:
-        node = CameraNode()
-    except (SourceError, parameters.ParameterError) as error:
-        print(f'camera_node: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spin(executor, lambda: node.finished)
-    node.destroy_node()
-    leave(executor)
-    return 0
+    return run(
+        'camera_node', CameraNode, (SourceError, parameters.ParameterError), args,
+        lambda node: node.finished)
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ import time
 import traceback
 
 import rclpy
-from rclpy.executors import Executor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -103,3 +103,26 @@ def spin(executor: Executor, finished: Callable[[], bool] = lambda: False) -> No
                 f'a callback failed and was left out:\n{traceback.format_exc()}',
                 throttle_duration_sec=5.0)
             time.sleep(0.01)  # what fails at once and always shall not take the whole processor
+
+
+def run(
+    name: str, make: Callable[[], Node], errors: tuple[type[Exception], ...],
+    args: list[str] | None, finished: Callable[[Node], bool] = lambda node: False,
+) -> int:
+    """Run a node on one thread until a signal ends it, or until `finished`.
+
+    name: of the program. Returns the exit status: 1, with its words, where `make` raises one of the errors.
+    """
+    prepare(args)
+    try:
+        node = make()
+    except errors as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spin(executor, lambda: finished(node))
+    node.destroy_node()
+    leave(executor)
+    return 0

@@ -2,9 +2,7 @@
 from collections.abc import Iterator
 import sys
 
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -12,7 +10,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from . import parameters
-from .executable import leave, prepare, spin
+from .executable import run
 from .messages import depth_to_image, intrinsics_to_info, rgb_to_image
 from .parameters import Parameter
 from .qos import NEWEST_RELIABLE
@@ -120,19 +118,8 @@ class SimCameraNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    prepare(args)
-    try:
-        node = SimCameraNode()
-    except (ImportError, parameters.ParameterError) as error:
-        print(f'sim_camera_node: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spin(executor)
-    node.destroy_node()
-    leave(executor)
-    return 0
+    return run(
+        'sim_camera_node', SimCameraNode, (ImportError, parameters.ParameterError), args)
 
 
 if __name__ == '__main__':
