@@ -111,7 +111,8 @@ def run(
 ) -> int:
     """Run a node on one thread until a signal ends it, or until `finished`.
 
-    name: of the program. Returns the exit status: 1, with its words, where `make` raises one of the errors.
+    name: of the program. Returns the exit status: 1 where `make` raises one of the errors, whose
+    words are printed.
     """
     prepare(args)
     try:
