@@ -1,5 +1,4 @@
 """The step compiled by PyTorch (torch.compile), on a CPU or a CUDA device."""
-import copy
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from .pytorch import TorchEngine
 
 
 class CompiledTorchEngine(TorchEngine):
-    """The step as torch.compile makes it: for one size and number of streams, at its first step.
+    """The step as torch.compile makes it: for each size and number of streams, at its first step.
 
     On CUDA with captured CUDA graphs (mode 'reduce-overhead'), which spare a GPU the wait for
     Python between a thousand kernels. Compiling takes a minute, and a C++ compiler on a CPU;
@@ -21,9 +20,6 @@ class CompiledTorchEngine(TorchEngine):
 
     def __init__(self, request: Request):
         super().__init__(request)
-        self._compile()
-
-    def _compile(self) -> None:
         self._graphs = self.device.startswith('cuda')
         self._compiled: Any = torch.compile(
             self._model.step, dynamic=False, fullgraph=True,
@@ -44,16 +40,6 @@ class CompiledTorchEngine(TorchEngine):
             raise EngineError(
                 f'{self.spec.name} cannot be compiled by PyTorch {torch.__version__}: set '
                 f'engine.backend to torch ({error})') from error
-
-    def resized(
-        self, height: int, width: int, streams: int | None = None,
-    ) -> 'CompiledTorchEngine':
-        if (height, width, streams or self.streams) == (self.height, self.width, self.streams):
-            return self
-        other = copy.copy(self)  # the same weights
-        other.height, other.width, other.streams = height, width, streams or self.streams
-        other._compile()
-        return other
 
     def close(self) -> None:
         self._compiled = None

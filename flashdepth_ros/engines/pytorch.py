@@ -65,8 +65,11 @@ class TorchEngine(Engine):
             raise self._out_of_memory(self.spec.name, self.device, error) from error
 
     def resized(self, height: int, width: int, streams: int | None = None) -> 'TorchEngine':
+        wanted = height, width, streams or self.streams
+        if wanted == (self.height, self.width, self.streams):
+            return self
         other = copy.copy(self)  # the same weights
-        other.height, other.width, other.streams = height, width, streams or self.streams
+        other.height, other.width, other.streams = wanted
         return other
 
     def memory(self) -> int:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 NUMBERS = {  # short, full
+    'steps': (80, 10_000),
     'frames': (20, 10_000),
     'transitions': (10, 1_000),
     'messages': (240, 10_000),  # half of them raw, and a quarter compressed

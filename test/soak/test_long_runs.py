@@ -4,6 +4,7 @@ import random
 import threading
 
 from builtin_interfaces.msg import Time
+from growth import Growth
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from node_process import SMALL
@@ -24,40 +25,12 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
 
-MEGABYTE = 1e6
-
-
-class Growth:
-    """Memory of a node from the first tenth of a run, when all buffers are made, to its end."""
-
-    def __init__(self, process, count: int):
-        self._process, self._samples = process, []
-        self._begin = count // 10
-
-    def sample(self) -> None:
-        self._samples.append(self._process.memory() / MEGABYTE)
-
-    def check(self) -> str:
-        """Demand that it grew by less than a hundredth; return what was measured.
-
-        It is not nothing: glibc's heaps become fragmented, ever more slowly.
-        """
-        samples = self._samples
-        if len(samples) < 100:  # the buffers are still being made then
-            return 'too few to measure memory'
-        few = max(len(samples) // 10, 1)
-        start, end = (np.median(part) for part in (
-            samples[self._begin:self._begin + few], samples[-few:]))
-        assert end - start < 0.01 * start, f'{start:.1f} MB became {end:.1f} MB'
-        return (f'memory {samples[self._begin]:.1f} MB after {self._begin} and '
-                f'{samples[-1]:.1f} MB at the end (medians {end - start:+.2f} MB)')
-
 
 def test_frames(node, soak, measured):
     """The depth of the last frame is that of a network that saw all of them."""
     process = node().activate()
     network, frames = Reference(), street(20, 70, 70)
-    latencies, growth = [], Growth(process, soak.frames)
+    latencies, growth = [], Growth(process.memory, soak.frames)
     for i in range(soak.frames):
         frame = frames[i % 20 if i % 40 < 20 else 19 - i % 20]  # there and back, without a jump
         depth = process.depth_of(frame, process.next_stamp())
@@ -82,7 +55,7 @@ def test_bag_loops(node, soak, measured):
     assert process.spin_until(clock.get_subscription_count)
     network = Reference()
     expected = [network.depth(frame) for frame in SMALL]
-    late, growth = 0, Growth(process, soak.loops)
+    late, growth = 0, Growth(process.memory, soak.loops)
     for _ in range(soak.loops):
         for i in range(3):  # as a player does, the clock goes on without frames
             clock.publish(Clock(clock=Time(sec=100, nanosec=i)))
@@ -123,7 +96,7 @@ def test_transitions_under_load(node, soak, measured):
 
     camera = threading.Thread(target=film, daemon=True)
     camera.start()
-    growth = Growth(process, soak.transitions // 10)
+    growth = Growth(process.memory, soak.transitions // 10)
     try:
         for i in range(soak.transitions):
             possible = [name for name, (start, _) in ENDS.items() if start == state]
@@ -217,7 +190,7 @@ def test_others_come_and_go(node, soak, measured, domain):
     process = node().activate()
     process.assert_right()
     rng, present = random.Random(11), []
-    frames, growth = street(20, 70, 70), Growth(process, soak.peers)
+    frames, growth = street(20, 70, 70), Growth(process.memory, soak.peers)
     try:
         for i in range(soak.peers):
             present.append(come(domain, rng))
