@@ -18,14 +18,13 @@ from torch import Tensor
 
 from .arrivals import Arrival, Arrivals
 from .cloud_filters import flying_pixels, height_mask, voxel_filter
+from .compressed import check_compressed, compressed_to_rgb
 from .engines import Engine
 from .geometry import Intrinsics, unproject
 from .messages import (
     MessageError,
     bgr_to_image,
-    check_compressed,
     check_image,
-    compressed_to_rgb,
     depth_to_image,
     depth_view,
     image_to_rgb,

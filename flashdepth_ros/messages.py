@@ -1,103 +1,24 @@
-"""NumPy <-> ROS messages: Image, CompressedImage, CameraInfo, PointCloud2.
+"""NumPy <-> ROS messages: Image, CameraInfo, PointCloud2 (compressed.py: CompressedImage).
 
-Below this module nothing is ROS.
+Below these two modules nothing is ROS.
 
 Outgoing messages are kept and filled in place: `message.data` is an array.array whose property
 setter copies or even checks byte by byte, while writing through a view of it costs one copy.
 """
-from collections.abc import Callable
-from dataclasses import dataclass
-import struct
-
 import cv2
 import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from .bands import bands
+from .encodings import ENCODINGS, Encoding
 from .geometry import Intrinsics
 
 MAX_SIDE = 16384  # larger images are taken for damaged messages
-MAX_PIXELS = 2 ** 26    # of a compressed one, whose few bytes may claim any size
-# More pixels than this cannot lie in a byte of JPEG (a bit at least for a block of 8x8) or of PNG
-# (1032 bytes of a deflated one, eight pixels in each); a file that claims more is damaged.
-JPEG_PIXELS, PNG_PIXELS = 512, 8 * 1032
-PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
 
 class MessageError(ValueError):
     """An incoming message cannot be used; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How the pixels of an image encoding lie in memory, and how they become RGB.
-
-    channels: of a pixel, counting what several pixels share. even: (width, height) must be
-    multiples of these. planar: half as many rows of chroma follow the image's rows, at the same
-    step, which the message's height does not count (as image_encodings.hpp and camera drivers do).
-    """
-
-    dtype: type
-    channels: int
-    to_rgb: Callable[[np.ndarray], np.ndarray]
-    even: tuple[int, int] = (1, 1)
-    planar: bool = False
-
-
-def _convert(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
-
-
-def _yuv_422(code: int) -> Encoding:
-    return Encoding(np.uint8, 2, _convert(code), even=(2, 1))
-
-
-def _yuv_420(code: int) -> Encoding:
-    def to_rgb(planes: np.ndarray) -> np.ndarray:
-        rows = planes.shape[0] * 2 // 3
-        chroma = planes[rows:].reshape(-1, planes.shape[1] // 2, 2)
-        return cv2.cvtColorTwoPlane(planes[:rows], chroma, code)
-    return Encoding(np.uint8, 1, to_rgb, even=(2, 2), planar=True)
-
-
-def _bayer(dtype: type, code: int) -> Encoding:
-    def to_rgb(mosaic: np.ndarray) -> np.ndarray:
-        return cv2.cvtColor(_high_byte(mosaic) if dtype is np.uint16 else mosaic, code)
-    return Encoding(dtype, 1, to_rgb)
-
-
-def _high_byte(pixels: np.ndarray) -> np.ndarray:
-    return (pixels >> 8).astype(np.uint8)
-
-
-ENCODINGS = {
-    'rgb8': Encoding(np.uint8, 3, np.ascontiguousarray),
-    'bgr8': Encoding(np.uint8, 3, _convert(cv2.COLOR_BGR2RGB)),
-    '8UC3': Encoding(np.uint8, 3, _convert(cv2.COLOR_BGR2RGB)),  # OpenCV's order, as in cv_bridge
-    'rgba8': Encoding(np.uint8, 4, _convert(cv2.COLOR_RGBA2RGB)),
-    'bgra8': Encoding(np.uint8, 4, _convert(cv2.COLOR_BGRA2RGB)),
-    'mono8': Encoding(np.uint8, 1, _convert(cv2.COLOR_GRAY2RGB)),
-    '8UC1': Encoding(np.uint8, 1, _convert(cv2.COLOR_GRAY2RGB)),
-    'mono16': Encoding(
-        np.uint16, 1, lambda pixels: cv2.cvtColor(_high_byte(pixels), cv2.COLOR_GRAY2RGB)),
-    'rgb16': Encoding(np.uint16, 3, _high_byte),
-    'bgr16': Encoding(
-        np.uint16, 3, lambda pixels: cv2.cvtColor(_high_byte(pixels), cv2.COLOR_BGR2RGB)),
-    'yuv422': _yuv_422(cv2.COLOR_YUV2RGB_UYVY),
-    'uyvy': _yuv_422(cv2.COLOR_YUV2RGB_UYVY),
-    'yuv422_yuy2': _yuv_422(cv2.COLOR_YUV2RGB_YUY2),
-    'yuyv': _yuv_422(cv2.COLOR_YUV2RGB_YUY2),
-    'nv12': _yuv_420(cv2.COLOR_YUV2RGB_NV12),
-    'nv21': _yuv_420(cv2.COLOR_YUV2RGB_NV21),
-    # ROS names a mosaic after its first two rows, OpenCV after the second row's second and third
-    # pixel: rggb is OpenCV's BG
-    **{f'bayer_{pattern}{8 * np.dtype(dtype).itemsize}': _bayer(dtype, code)
-       for pattern, code in (
-           ('rggb', cv2.COLOR_BayerBG2RGB), ('bggr', cv2.COLOR_BayerRG2RGB),
-           ('gbrg', cv2.COLOR_BayerGR2RGB), ('grbg', cv2.COLOR_BayerGB2RGB))
-       for dtype in (np.uint8, np.uint16)},
-}
 
 
 def stamp_to_ns(stamp) -> int:
@@ -157,95 +78,6 @@ def image_to_rgb(message: Image) -> np.ndarray:
         (_rows(message, encoding), message.width, encoding.channels), dtype, buffer=message.data,
         strides=(message.step, encoding.channels * dtype.itemsize, dtype.itemsize))
     return encoding.to_rgb(pixels[..., 0] if encoding.channels == 1 else pixels)
-
-
-def check_compressed(message: CompressedImage) -> tuple[int, int]:
-    """Return (width, height) of a JPEG or PNG; MessageError unless it is a whole one.
-
-    The file's own signature decides, since drivers fill the format as they like. Only its headers
-    and its end are looked at: nothing is decoded, so a size that would fill the memory is refused
-    before it does.
-    """
-    name = message.format
-    if 'compresseddepth' in name.replace('_', '').lower():
-        raise MessageError(
-            f"the message holds compressed depth (format '{name}'), not a picture: "
-            f"remap to the colour camera's topic")
-    data = bytes(message.data)
-    if not data:
-        raise MessageError('the compressed image is empty')
-    if data.startswith(PNG_SIGNATURE):
-        header, most = _png_header(data), PNG_PIXELS
-    elif data.startswith(b'\xff\xd8\xff'):
-        header, most = _jpeg_header(data), JPEG_PIXELS
-    else:
-        raise MessageError(
-            f"the compressed image (format '{name}', beginning with {data[:4].hex(' ')}) is "
-            f'neither JPEG nor PNG: set the driver to jpeg or png, or input.transport to raw')
-    if header is None:
-        raise MessageError(f'the compressed image of {len(data)} bytes is truncated or damaged')
-    width, height, channels = header
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
-        raise MessageError(
-            f'the compressed image says it has {width}x{height} pixels; sides must lie between '
-            f'1 and {MAX_SIDE}, and {MAX_PIXELS // 10 ** 6} megapixels are the limit')
-    if width * height > most * len(data):
-        raise MessageError(
-            f'the compressed image says it has {width}x{height} pixels, which cannot lie in its '
-            f'{len(data)} bytes: it is truncated or damaged')
-    if name.startswith('bayer_') and channels == 1:
-        raise MessageError(
-            f"the compressed image (format '{name}') is a Bayer mosaic, whose colours compression "
-            f'destroys: subscribe to the raw image, or to one that image_proc has debayered')
-    return width, height
-
-
-def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
-    """Decode a JPEG or PNG to RGB (H, W, 3) uint8; MessageError where it cannot be.
-
-    A camera's intrinsics belong to the pixels as they are stored, so a note on the orientation
-    (EXIF) turns nothing.
-    """
-    width, height = check_compressed(message)
-    try:
-        bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8),
-                           cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        bgr = None
-    if bgr is None or bgr.shape[:2] != (height, width):
-        raise MessageError(
-            f'the compressed image of {len(message.data)} bytes is truncated or damaged')
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
-
-
-def _png_header(data: bytes) -> tuple[int, int, int] | None:
-    """Return (width, height, channels) of a whole PNG, or None."""
-    if data[12:16] != b'IHDR' or len(data) < 33 or b'IEND' not in data[33:]:
-        return None
-    width, height, _, colour = struct.unpack_from('>IIBB', data, 16)
-    return width, height, 1 if colour == 0 else 3    # 0 is grey; a palette becomes colours
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int, int] | None:
-    """Return (width, height, channels) of a JPEG that has its end, or None.
-
-    It is a chain of segments: 0xff, a marker, a length that counts itself, and so many bytes.
-    """
-    size, position = None, 2
-    while position + 4 <= len(data) and data[position] == 0xff:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2:position + 4], 'big')
-        if marker == 0xff:    # padding
-            position += 1
-            continue
-        if 0xc0 <= marker <= 0xcf and marker not in (0xc4, 0xc8, 0xcc):    # a frame header
-            if position + 10 > len(data):
-                return None
-            height, width, channels = struct.unpack_from('>HHB', data, position + 5)
-            size = width, height, channels
-        position += 2 + length
-        if marker == 0xda:    # the pixels begin: nothing but the end may contain ff d9
-            return size if data.find(b'\xff\xd9', position) >= 0 else None
-    return None
 
 
 def rgb_to_image(rgb: np.ndarray, header: Header, out: Image | None = None) -> Image:

@@ -8,11 +8,10 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
+from flashdepth_ros.compressed import check_compressed, compressed_to_rgb
 from flashdepth_ros.geometry import Intrinsics, unproject
 from flashdepth_ros.messages import (
     MessageError,
-    check_compressed,
-    compressed_to_rgb,
     depth_to_image,
     depth_view,
     image_to_rgb,

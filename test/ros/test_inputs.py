@@ -8,7 +8,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from flashdepth_ros.camera_topics import LATCHED
-from flashdepth_ros.messages import ENCODINGS, depth_to_image, intrinsics_to_info
+from flashdepth_ros.encodings import ENCODINGS
+from flashdepth_ros.messages import depth_to_image, intrinsics_to_info
 
 FIRST, THEN = street(2)
 

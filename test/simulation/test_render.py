@@ -154,6 +154,12 @@ def test_moving_things_and_light_change_the_view_from_one_place(renderer):
     assert all(change == 0 for moves, change in changes if not moves)
 
 
+def test_the_fullest_corridor_leaves_a_place_for_the_camera(renderer):
+    scene = make_scene(7945)  # one of 8,000 has no place that is free for 0.4 m to each side
+    depth = renderer.render(scene, 0.0).depth
+    assert np.isfinite(depth).all() and depth.min() > 0.1
+
+
 def test_unknown_kinds_and_seeds_are_refused():
     with pytest.raises(ValueError, match=r"'garden'; it must be room, corridor, hall"):
         make_scene(0, 'garden')

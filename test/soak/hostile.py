@@ -14,9 +14,9 @@ from ros_rig import camera
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from flashdepth_ros.compressed import PNG_SIGNATURE
+from flashdepth_ros.encodings import ENCODINGS
 from flashdepth_ros.messages import (
-    ENCODINGS,
-    PNG_SIGNATURE,
     depth_to_image,
     intrinsics_to_info,
     points_to_cloud,
