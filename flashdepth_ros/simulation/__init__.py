@@ -11,7 +11,8 @@ Without MuJoCo or EGL, importing this or making a Renderer raises ImportError wi
 from .effects import Effects, disturb
 from .egl import SimulationError
 from .render import Frame, Renderer
-from .scenes import KINDS, Scene, make_scene
+from .scene import Scene
+from .scenes import KINDS, make_scene
 
 __all__ = [
     'KINDS', 'Effects', 'Frame', 'Renderer', 'Scene', 'SimulationError', 'disturb', 'make_scene']

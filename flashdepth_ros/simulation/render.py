@@ -14,7 +14,7 @@ import numpy as np
 
 from ..geometry import Intrinsics
 from .egl import open_context
-from .scenes import Scene
+from .scene import Scene
 
 SAMPLES = 2  # a pixel's samples along each side
 SAME_SURFACE = 0.85  # smallest ratio of inverse depths that are taken for one surface

@@ -10,7 +10,7 @@ import mujoco  # noqa: E402
 from flashdepth_ros.simulation import KINDS, Renderer, make_scene  # noqa: E402
 from flashdepth_ros.simulation.paths import Path  # noqa: E402
 from flashdepth_ros.simulation.render import average_depth  # noqa: E402
-from flashdepth_ros.simulation.scenes import FRONT, Carriage, Scene  # noqa: E402
+from flashdepth_ros.simulation.scene import FRONT, Carriage, Scene  # noqa: E402
 
 STILL = Carriage(height=1.0, pitch=0, nod=0, roll=0, bob=0, sway=0, frequency=1)
 
