@@ -28,14 +28,20 @@ def make_batch(
     """Draw clips -> normalised frames (clips, frames, 3, H, W) and depth in metres (clips, ...).
 
     Clips are drawn with replacement, start anywhere, may be mirrored or (where that makes sense,
-    from two frames on) run backwards.
+    from two frames on) run backwards. More frames than a stored clip has run there and back.
     """
     rng = np.random.default_rng(seed)
     available = shards.clip_shape[0]
     images, depths = [], []
     for index in rng.integers(len(shards), size=clips):
-        start = int(rng.integers(available - frames + 1))
-        rgb, depth = resize_clip(*shards.frames(int(index), start, start + frames), *size)
+        if frames <= available:
+            start = int(rng.integers(available - frames + 1))
+            rgb, depth = shards.frames(int(index), start, start + frames)
+        else:
+            way = np.abs((rng.integers(2 * available - 2) + np.arange(frames))
+                         % (2 * available - 2) - (available - 1))
+            rgb, depth = (part[way] for part in shards.frames(int(index), 0, available))
+        rgb, depth = resize_clip(rgb, depth, *size)
         if rng.random() < 0.5:
             rgb, depth = rgb[:, :, ::-1], depth[:, :, ::-1]
         if frames > 1 and rng.random() < 0.5:

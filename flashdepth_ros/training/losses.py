@@ -68,7 +68,7 @@ def depth_losses(raw: Tensor, depth: Tensor) -> dict[str, Tensor]:
     return terms
 
 
-WEIGHTS = {'scale': 1.0, 'metric': 0.2, 'gradient': 0.5, 'change': 0.5}
+WEIGHTS = {'scale': 1.0, 'metric': 0.2, 'gradient': 1.0, 'change': 0.5}
 
 
 def total_loss(terms: dict[str, Tensor]) -> Tensor:

@@ -9,10 +9,12 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 import torch.distributed as dist
 
+from ..models.network import State
 from .batches import make_batch
 from .effects import SEQUENCE, SINGLE
 from .losses import depth_losses, total_loss
@@ -31,7 +33,9 @@ class TrainingError(RuntimeError):
 class Plan:
     """How to train; may differ from piece to piece.
 
-    clips: of a step, over all processes; frames: of each clip. height, width: of the network's
+    clips: of a step, over all processes; frames: of each clip. lead: up to so many frames go before
+    these, a number drawn at each step, through which the state is carried without a gradient:
+    streams are longer than what a gradient can go back through. height, width: of the network's
     frame, multiples of 14. muon_rate: of the ViT's matrices; rate: AdamW's, of all else. warm_up,
     cool_down: steps over which the rates grow from and shrink to nothing; the cooling ends at
     `cool_end` (0: no cooling). average: how much the averaged weights keep at a step. effects:
@@ -40,6 +44,7 @@ class Plan:
 
     clips: int = 32
     frames: int = 1
+    lead: int = 0
     height: int = 98
     width: int = 126
     muon_rate: float = 2e-3
@@ -84,7 +89,8 @@ class Trainer:
                                 f'this is {torch.__version__}')
         if plan.clips % processes:
             raise TrainingError(f'{plan.clips} clips cannot be shared by {processes} processes')
-        if plan.frames > shards.clip_shape[0] or (plan.frames > 1 and not shards.continuous):
+        if plan.frames > shards.clip_shape[0] or (
+                plan.frames + plan.lead > 1 and not shards.continuous):
             raise TrainingError(
                 f'{shards.folder} has clips of {shards.clip_shape[0]} frames'
                 f'{"" if shards.continuous else " that do not follow each other"}, and '
@@ -111,18 +117,25 @@ class Trainer:
 
     # ---- one step ------------------------------------------------------------------------------
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Clips (N, T, 3, H, W) -> raw output in 100/m, (N, T, H, W), the state carried."""
+    def forward(self, frames: Tensor, lead: int = 0) -> Tensor:
+        """Clips (N, T, 3, H, W) -> raw output in 100/m, (N, T - lead, H, W), the state carried."""
         clips, _, _, height, width = frames.shape
         state = self.model.initial_state(clips, height, width)
+        with torch.no_grad():
+            _, state = self._steps(frames[:, :lead], state)
+        outputs, _ = self._steps(frames[:, lead:], state)
+        return OUTPUT_UNIT * torch.stack(outputs, dim=1).float()
+
+    def _steps(self, frames: Tensor, state: State) -> tuple[list[Tensor], State]:
         outputs = []
+        # both contexts keep what they made of a weight, with its gradient or without
         with (positions_computed_once(),
               torch.autocast('cpu', torch.bfloat16, enabled=self.plan.bf16)):
             for frame in frames.unbind(1):
                 raw, state = self.model.step(
                     frame.contiguous(memory_format=torch.channels_last), state)
                 outputs.append(raw)
-        return OUTPUT_UNIT * torch.stack(outputs, dim=1).float()
+        return outputs, state
 
     def _reduce_gradients(self) -> float:
         """Average the gradients over the processes, clip them, and return their norm."""
@@ -139,11 +152,14 @@ class Trainer:
     def step(self) -> dict[str, float]:
         """Take one step and return this process's loss terms and the gradient's norm."""
         plan = self.plan
-        strength = SINGLE if plan.frames == 1 else SEQUENCE
+        strength = SINGLE if plan.frames + plan.lead == 1 else SEQUENCE
+        # the same in all processes
+        lead = int(np.random.default_rng((plan.seed, self.step_number)).integers(plan.lead + 1))
         frames, depth = make_batch(
-            self.shards, plan.clips // self.processes, plan.frames, (plan.height, plan.width),
-            strength.scaled(plan.effects), (plan.seed, self.step_number, self.rank))
-        terms = depth_losses(self.forward(frames), depth)
+            self.shards, plan.clips // self.processes, lead + plan.frames,
+            (plan.height, plan.width), strength.scaled(plan.effects),
+            (plan.seed, self.step_number, self.rank))
+        terms = depth_losses(self.forward(frames, lead), depth[:, lead:])
         loss = total_loss(terms)
         for parameter in self.parameters:
             parameter.grad = None

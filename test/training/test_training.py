@@ -45,6 +45,24 @@ def test_some_steps_lower_the_loss_on_two_scenes(shards):
     assert loss() < 0.8 * before
 
 
+def test_frames_before_lead_the_state_in_without_a_gradient(shards):
+    frames, depth = make_batch(shards, 2, 9, (42, 56), SINGLE.scaled(0), (1,))  # clips have four
+    for clip in depth:  # there and back: what was three frames before or after comes again
+        assert all(any(torch.equal(clip[i], clip[j]) for j in range(9) if j != i) for i in (0, 8))
+    trainer = Trainer(replace(PLAN, bf16=True, lead=7), shards)
+    torch.nn.init.normal_(trainer.model.mamba.final_layer[1].weight)  # zero: no memory yet
+    whole = trainer.forward(frames)
+    tail = trainer.forward(frames, 7)
+    assert torch.equal(tail, whole[:, 7:])
+    assert not torch.equal(tail, trainer.forward(frames[:, 7:]))
+    total_loss(depth_losses(tail, depth[:, 7:])).backward()
+    for parameter in trainer.parameters:  # none is lost to what was kept without one
+        assert parameter.grad is None or parameter.grad.isfinite().all()
+    assert sum(parameter.grad is not None for parameter in trainer.parameters) == len(
+        trainer.parameters)
+    assert trainer.step()['loss'] > 0
+
+
 def test_going_on_gives_the_same_numbers(shards, tmp_path):
     whole = Trainer(PLAN, shards)
     expected = [whole.step() for _ in range(6)]
@@ -66,7 +84,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(shards):
     trainer.step()
     before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
     plain = trainer.forward
-    trainer.forward = lambda frames: plain(frames) * float('nan')
+    trainer.forward = lambda frames, lead: plain(frames, lead) * float('nan')
     trainer.step()
     assert trainer.skipped == 1
     assert all(torch.equal(value, before[key])
