@@ -21,7 +21,7 @@ TORCH ?= torch==2.13.0
 
 VIDEO ?=
 SIM ?=
-MODEL ?= flashdepth-s
+MODEL ?=
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
@@ -54,14 +54,14 @@ ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 .PHONY: demo test bench soak lint build clean
 
 demo: build
-	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo --model '$(MODEL)' \
+	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo $(if $(MODEL),--model '$(MODEL)') \
 	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(if $(SIM),--sim '$(SIM)') $(DEMO_OPTIONS)
 
 test: build
 	$(ENVIRONMENT) && python -m pytest $(TESTS) $(PYTEST_OPTIONS)
 
 bench: build
-	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench --model '$(MODEL)' $(BENCH_OPTIONS)
+	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench $(if $(MODEL),--model '$(MODEL)') $(BENCH_OPTIONS)
 
 soak: build
 	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py \

@@ -31,8 +31,8 @@ from .arrivals import Arrival
 from .camera_topics import CameraTopics, Walk
 from .engines import Engine, EngineError, open_engine
 from .executable import leave, log_through, prepare, spin, unless_ended
-from .models import CheckpointError, FrameTooSmallError, model_spec
-from .models.weights import resolve_weights
+from .models import CheckpointError, FrameTooSmallError
+from .models.weights import choose_model
 from .parameters import Settings
 from .process import release_memory
 from .scale import ScaleError, check_mode
@@ -208,16 +208,17 @@ class DepthNode(LifecycleNodeMixin, Node):
             raise parameters.ParameterError('; '.join(self._wrong_parameters.values()))
         if problem := parameters.check_together(settings):
             raise parameters.ParameterError(problem)
-        name = settings['model.name']
-        spec = model_spec('flashdepth-s' if name == 'auto' else name)
-        check_mode(settings['scale.mode'], spec.unit, spec.name)
-        wanted = tuple(settings[key] for key in ENGINE_SETTINGS)
+        mode, wanted = settings['scale.mode'], tuple(settings[key] for key in ENGINE_SETTINGS)
         if self._engine is not None and wanted == self._engine_settings:
+            check_mode(mode, self._engine.spec.unit, self._engine.spec.name)
             return
+        spec, weights, warning = choose_model(settings['model.name'], settings['model.weights'])
+        check_mode(mode, spec.unit, spec.name)
         self._free_engine()
-        weights = resolve_weights(spec, settings['model.weights'])
         if weights == 'random':
-            self.get_logger().warning(f'{spec.name}: {diagnostics.UNTRAINED}')
+            warning = f'{spec.name}: {diagnostics.UNTRAINED}'
+        if warning:
+            self.get_logger().warning(warning)
         begin = time.perf_counter()
         height, width = (spec.frame.min_side,) * 2
         if settings['input.height'] and settings['input.width']:

@@ -87,6 +87,10 @@ def model_health(
         level, message = WARN, f'torch runs in place of the chosen engine: {engine.fell_back}'
     elif engine is not None and settings['model.weights'] == 'random':
         level, message = WARN, UNTRAINED
+    elif engine is not None and engine.spec.domain and settings['model.weights'] == 'auto':
+        level, message = WARN, engine.spec.caution
+        if settings['scale.mode'] == 'nominal':
+            message += f'; {NOMINAL}'
     elif engine is not None and settings['scale.mode'] == 'nominal':
         level, message = WARN, NOMINAL
     values = {'state': state, 'model': settings['model.name'], 'weights': settings['model.weights'],

@@ -97,7 +97,9 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'while no camera_info has come. 0 is none.', low=0.0, high=179.0, running=True),
     Parameter(
         'model.name', 'auto',
-        'The network. auto is flashdepth-s.',
+        'The network. auto is flashdepth-s or, where its official weights are not here and cannot '
+        'be fetched, flashdepth-nano, which comes with this package and knows simulated indoor '
+        'scenes only.',
         choices=('auto', *MODELS)),
     Parameter(
         'model.weights', 'auto',

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from flashdepth_ros.models import CheckpointError, model_spec
+from flashdepth_ros.models import CheckpointError, build_model, load_weights, model_spec
 from flashdepth_ros.models.weights import (
     LicenceError,
     WeightsNotFoundError,
+    choose_model,
     download_weights,
     find_weights,
     resolve_weights,
@@ -205,15 +206,28 @@ def test_the_list_names_every_model_and_its_licence(capsys):
     assert 'not on this machine' in out
 
 
-def test_a_model_without_published_weights(tmp_path, capsys):
-    """It says how to get some, asks no server, and finds a file that was put into its place."""
+def test_the_model_that_comes_with_the_package(tmp_path):
+    """Found without a server, small, and whole; a file in the user's cache goes before it."""
     spec = model_spec('flashdepth-nano')
-    for look in (find_weights, download_weights, lambda spec: resolve_weights(spec, 'auto')):
-        with pytest.raises(WeightsNotFoundError, match=r'train_nano.*--weights FILE'):
-            look(spec)
-    assert fetch_weights.main(['--list']) == 0
-    assert 'none: it is trained' in capsys.readouterr().out
-    place = tmp_path / 'cache/flashdepth_ros/flashdepth-nano/flashdepth_nano.safetensors'
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b'x')
-    assert resolve_weights(spec, 'auto') == place
+    path = find_weights(spec)
+    assert path.stat().st_size < 12e6
+    load_weights(build_model(spec.name), path)
+    place = put(tmp_path / 'cache/flashdepth_ros/flashdepth-nano' / spec.file)
+    assert download_weights(spec) == place
+
+
+def test_auto_takes_what_there_is(tmp_path):
+    """FlashDepth-S where its weights are here, else the model that comes along, with a warning."""
+    spec, weights, warning = choose_model('auto', 'auto')
+    assert (spec.name, weights) == ('flashdepth-nano', find_weights(spec))
+    for part in ('could not be fetched', 'flashdepth-nano runs in its place',
+                 'trained on simulated indoor scenes only'):
+        assert part in warning
+    with pytest.raises(WeightsNotFoundError):  # what was chosen by name is not replaced
+        choose_model('flashdepth-s', 'auto')
+    with pytest.raises(WeightsNotFoundError):
+        choose_model('auto', str(tmp_path / 'gone.pth'))
+    assert choose_model('auto', 'random')[0] == SPEC
+    assert choose_model('flashdepth-nano', 'auto')[2] == spec.caution
+    official = put(tmp_path / 'cache/flashdepth_ros/flashdepth-s/iter_14001.pth')
+    assert choose_model('auto', 'auto') == (SPEC, official, '')

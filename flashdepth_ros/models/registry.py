@@ -26,8 +26,9 @@ class ModelSpec:
     """One row: how to build a model, feed it and read its output, and whose weights it takes.
 
     build: returns the network with random weights. repository, file: where the official weights
-    lie on Hugging Face; the repository is '' for a model that has none and must be trained.
-    licence: of those weights; commercial: whether it allows commercial use.
+    lie on Hugging Face; the repository is '' where they come with this package, in this folder.
+    licence: of those weights; commercial: whether it allows commercial use. domain: what they were
+    trained on, where that is so narrow that a user must know.
     """
 
     name: str
@@ -38,6 +39,13 @@ class ModelSpec:
     file: str
     licence: str
     commercial: bool = True
+    domain: str = ''
+
+    @property
+    def caution(self) -> str:
+        """What a user of the official weights must know, '' if nothing."""
+        return (f'{self.name} was trained on {self.domain} only: elsewhere its depth may be far off'
+                if self.domain else '')
 
 
 def _flashdepth(
@@ -88,13 +96,14 @@ def _depth_anything(size: str) -> ModelSpec:
 # FlashDepth-L and Full descend from Depth Anything V2 Large, whose weights are non-commercial.
 _FROM_LARGE = 'Apache-2.0, derived from CC-BY-NC-4.0 weights'
 
-# This package's own architecture and keys of FlashDepth's, small enough to be trained on a CPU
+# This package's own, with FlashDepth's parts and keys, small enough to be trained on a CPU
 _NANO = ModelSpec(
     name='flashdepth-nano', unit=Unit.HUNDRED_PER_METRE,
     build=partial(FlashDepth, backbone='nano', refined_level=2, expand=4, headdim=32, layers=2,
                   d_state=64),
     frame=FrameFormat(partial(bounded_sizes, standard=140), clip=True, min_side=42),
-    repository='', file='flashdepth_nano.safetensors', licence='your own')
+    repository='', file='flashdepth_nano.safetensors', licence='Apache-2.0',
+    domain='simulated indoor scenes')
 
 MODELS = {spec.name: spec for spec in (
     _flashdepth('flashdepth-s', 14001, 'Apache-2.0', min_side=70,

@@ -1,8 +1,9 @@
 """The official weights: where they lie on this machine, and how they get there.
 
 A file is looked for in the folder named by FLASHDEPTH_WEIGHTS, in ~/.cache/flashdepth_ros/<model>/
-(under XDG_CACHE_HOME where that is set) and in the user's Hugging Face cache. The first download
-records the file's sha256 in ~/.cache/flashdepth_ros/sha256.json; later uses are held to it.
+(under XDG_CACHE_HOME where that is set) and in the user's Hugging Face cache; flashdepth-nano's
+comes with this package. The first download records the file's sha256 in
+~/.cache/flashdepth_ros/sha256.json; later uses are held to it.
 """
 import hashlib
 import json
@@ -14,9 +15,10 @@ import tempfile
 from typing import Literal
 
 from .checkpoint import CheckpointError
-from .registry import ModelSpec
+from .registry import ModelSpec, model_spec
 
 ANSWER_SECONDS = 5  # how long the server may take to say that it has the file
+PREFERRED, BUNDLED = 'flashdepth-s', 'flashdepth-nano'  # what the model 'auto' is
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def cache_folder() -> Path:
 def source(spec: ModelSpec) -> str:
     """Return the address of the page where the official file can be seen and downloaded."""
     if not spec.repository:
-        return 'none: it is trained with flashdepth_ros.tools.train_nano, see docs/nano.md'
+        return 'this package, see docs/nano.md'
     return f'https://huggingface.co/{spec.repository}/blob/main/{spec.file}'
 
 
@@ -54,7 +56,7 @@ def _places(spec: ModelSpec) -> list[Path]:
         places += [folder / spec.name / name, folder / name]
     places.append(_own_place(spec))
     if not spec.repository:
-        return places
+        return [*places, Path(__file__).with_name(spec.file)]
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:  # only downloads need it
@@ -65,10 +67,8 @@ def _places(spec: ModelSpec) -> list[Path]:
 
 def _remedy(spec: ModelSpec) -> str:
     if not spec.repository:
-        return (f'No weights of it are published: train it (python3 -m '
-                f'flashdepth_ros.tools.train_nano, see docs/nano.md) and give the file that comes '
-                f'of it as weights (model.weights, or --weights FILE), or put it at '
-                f'{_own_place(spec)}')
+        return (f'They come with this package, as {Path(__file__).with_name(spec.file)}: install '
+                f'it again')
     accept = '' if spec.commercial else ' --accept-licence'
     return (
         f'The file is {spec.file} of {spec.repository} (licence: {spec.licence}), from '
@@ -226,3 +226,27 @@ def resolve_weights(spec: ModelSpec, weights: str) -> Path | Literal['random']:
             f"model.weights is '{weights}', and there is no such file; it must be auto, random or "
             f'a .pth or .safetensors file')
     return path
+
+
+def choose_model(
+    name: str, weights: str,
+) -> tuple[ModelSpec, Path | Literal['random'], str]:
+    """Turn `model.name` and `model.weights` into a model, its weights and a warning ('': none).
+
+    The name auto is FlashDepth-S or, where its official weights are not here and cannot be
+    fetched, the small network that comes with this package. Raises ValueError for an unknown name,
+    and what resolve_weights raises.
+    """
+    spec = model_spec(PREFERRED if name == 'auto' else name)
+    warning = ''
+    try:
+        chosen = resolve_weights(spec, weights)
+    except WeightsNotFoundError as error:
+        if name != 'auto' or weights != 'auto':
+            raise
+        spec = model_spec(BUNDLED)
+        chosen = resolve_weights(spec, weights)
+        warning = f'{error}. {spec.name} runs in its place. '
+    if weights == 'auto':
+        warning += spec.caution
+    return spec, chosen, warning

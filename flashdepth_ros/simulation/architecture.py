@@ -137,7 +137,7 @@ class Architect:
 
 
 def divide(rng: np.random.Generator, wall: Wall, height: float,
-              likely: float) -> list[tuple[float, float, Opening]]:
+           likely: float) -> list[tuple[float, float, Opening]]:
     """Divide a wall into parts of rooms behind it: (from, to, opening), not all with one."""
     parts, a = [], 0.0
     while wall.length - a > 1.6:

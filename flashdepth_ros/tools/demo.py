@@ -8,6 +8,7 @@ import importlib.util
 from pathlib import Path
 import subprocess
 import sys
+from textwrap import fill
 import time
 
 import cv2
@@ -22,7 +23,7 @@ from .. import metrics
 from ..frames import SourceError, open_source
 from ..messages import image_to_depth, image_to_rgb, stamp_to_ns
 from ..models import MODELS, CheckpointError, model_spec
-from ..models.weights import resolve_weights
+from ..models.weights import BUNDLED, choose_model
 from ..msg import DepthStatus
 from ..preview import colour_depth
 from ..process import keep_large_buffers, use_transport_profile
@@ -266,9 +267,12 @@ def main(args: list[str] | None = None) -> int:
     source.add_argument('--video', help='file, folder of images or webcam number')
     source.add_argument('--sim', type=int, metavar='SEED',
                         help='drive through the simulated scene of this seed')
-    parser.add_argument('--model', default='flashdepth-s', choices=list(MODELS))
+    parser.add_argument('--model', default='auto', choices=['auto', *MODELS], metavar='MODEL',
+                        help='auto (default: flashdepth-s or, where its weights cannot be had, '
+                             f"{BUNDLED}, which comes along), or one of: {', '.join(MODELS)}")
     parser.add_argument('--weights', default='auto', help='auto, random, or a file')
-    parser.add_argument('--short-side', type=int, help='default: 252 on a CPU, 0 with CUDA')
+    parser.add_argument('--short-side', type=int,
+                        help=f"default: 252 on a CPU, 0 (the model's own) with CUDA or {BUNDLED}")
     parser.add_argument('--frames', type=int, default=24, help='how many frames to record')
     parser.add_argument('--wait', type=float, default=120, help='seconds to wait for a frame')
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
@@ -291,15 +295,16 @@ def main(args: list[str] | None = None) -> int:
             title = Path(video).name
         if options.frames < 1:
             raise SourceError(f'--frames is {options.frames}; it must be 1 or more')
-        weights = str(options.weights)
         try:
-            weights = str(resolve_weights(model_spec(options.model), weights))
+            spec, weights, warning = choose_model(options.model, str(options.weights))
+            if warning:
+                print(f'\n{fill(warning, 100, break_long_words=False, break_on_hyphens=False)}.\n')
         except CheckpointError as error:
-            if weights != 'auto':
+            if options.weights != 'auto':
                 raise
             print(f'\n{error}\n\nGoing on with RANDOM WEIGHTS, to show that everything runs: the '
                   f'depth below is untrained and means nothing.\n')
-            weights = 'random'
+            spec, weights = model_spec(options.model), 'random'
     except (SourceError, CheckpointError, ImportError) as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
@@ -307,17 +312,18 @@ def main(args: list[str] | None = None) -> int:
     short_side = options.short_side
     if short_side is None:
         import torch
-        short_side = 0 if torch.cuda.is_available() else min(252, height, width)
+        whole = torch.cuda.is_available() or spec.name == BUNDLED
+        short_side = 0 if whole else min(252, height, width)
     try:
         recorder = record(
-            camera, options.sim is not None, options.model, weights, short_side, options.frames,
+            camera, options.sim is not None, spec.name, str(weights), short_side, options.frames,
             options.wait)
     except RuntimeError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     scale, report = (1.0, '') if recorder.truths is None else true_scale(recorder)
-    write_pictures(recorder, options.output, f'{title}, {options.model}',
+    write_pictures(recorder, options.output, f'{title}, {spec.name}',
                    weights == 'random', scale)
     table = latency_table([recorder.statuses[stamp] for stamp in recorder.complete()])
     if report:
