@@ -323,7 +323,8 @@ def main(args: list[str] | None = None) -> int:
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     scale, report = (1.0, '') if recorder.truths is None else true_scale(recorder)
-    write_pictures(recorder, options.output, f'{title}, {spec.name}',
+    domain = f', knows {spec.domain} only' if spec.domain and options.sim is None else ''
+    write_pictures(recorder, options.output, f'{title}, {spec.name}{domain}',
                    weights == 'random', scale)
     table = latency_table([recorder.statuses[stamp] for stamp in recorder.complete()])
     if report:
