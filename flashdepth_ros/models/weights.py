@@ -48,6 +48,10 @@ def _own_place(spec: ModelSpec) -> Path:
     return cache_folder() / spec.name / Path(spec.file).name
 
 
+def _bundled_place(spec: ModelSpec) -> Path:
+    return Path(__file__).with_name(spec.file)
+
+
 def _places(spec: ModelSpec) -> list[Path]:
     places = []
     if named := os.environ.get('FLASHDEPTH_WEIGHTS'):
@@ -56,7 +60,7 @@ def _places(spec: ModelSpec) -> list[Path]:
         places += [folder / spec.name / name, folder / name]
     places.append(_own_place(spec))
     if not spec.repository:
-        return [*places, Path(__file__).with_name(spec.file)]
+        return [*places, _bundled_place(spec)]
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:  # only downloads need it
@@ -67,8 +71,7 @@ def _places(spec: ModelSpec) -> list[Path]:
 
 def _remedy(spec: ModelSpec) -> str:
     if not spec.repository:
-        return (f'They come with this package, as {Path(__file__).with_name(spec.file)}: install '
-                f'it again')
+        return f'They come with this package, as {_bundled_place(spec)}: install it again'
     accept = '' if spec.commercial else ' --accept-licence'
     return (
         f'The file is {spec.file} of {spec.repository} (licence: {spec.licence}), from '

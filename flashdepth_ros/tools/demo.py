@@ -300,7 +300,7 @@ def main(args: list[str] | None = None) -> int:
             if warning:
                 print(f'\n{fill(warning, 100, break_long_words=False, break_on_hyphens=False)}.\n')
         except CheckpointError as error:
-            if options.weights != 'auto':
+            if options.weights != 'auto' or options.model == 'auto':  # it had another to take
                 raise
             print(f'\n{error}\n\nGoing on with RANDOM WEIGHTS, to show that everything runs: the '
                   f'depth below is untrained and means nothing.\n')
