@@ -19,7 +19,6 @@ import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -31,6 +30,7 @@ from .arrivals import Arrival
 from .camera_topics import CameraTopics, Walk
 from .engines import Engine, EngineError, open_engine
 from .executable import leave, log_through, prepare, spin, unless_ended
+from .executor import PoolExecutor
 from .models import CheckpointError, FrameTooSmallError
 from .models.weights import choose_model
 from .parameters import Settings
@@ -396,7 +396,7 @@ def main(args: list[str] | None = None) -> int:
     with unless_ended():
         node = DepthNode()
         log_through(node)
-        executor = MultiThreadedExecutor(num_threads=4)
+        executor = PoolExecutor(num_threads=4)
         executor.add_node(node)
     spin(executor)
     node.end(timeout=0.5)  # with leave(): out within three seconds, also on a busy computer

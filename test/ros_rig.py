@@ -9,13 +9,14 @@ from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from flashdepth_ros.depth_node import DepthNode
+from flashdepth_ros.executor import PoolExecutor
 from flashdepth_ros.geometry import Intrinsics
 from flashdepth_ros.messages import intrinsics_to_info, rgb_to_image, stamp_to_ns
 from flashdepth_ros.models import build_model, prepare_frame, randomise
@@ -146,7 +147,7 @@ class Rig(Client):
         self.depth_node = DepthNode(
             context=self.context, namespace=namespace,
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
-        self._node_executor = MultiThreadedExecutor(num_threads=4, context=self.context)
+        self._node_executor = PoolExecutor(num_threads=4, context=self.context)
         self._node_executor.add_node(self.depth_node)
         self._thread = threading.Thread(target=self._node_executor.spin, daemon=True)
         self._thread.start()
