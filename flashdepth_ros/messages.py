@@ -229,9 +229,8 @@ def pack_colours(rgb: np.ndarray, stride: int = 1) -> np.ndarray:
     rows = rgb[::stride]
     packed = np.empty(rows[:, ::stride].shape[:2], '<u4')
     for band in bands(len(rows), 4 * rows.shape[1]):
-        full = np.zeros((*rows[band].shape[:2], 4), np.uint8)
-        cv2.mixChannels([rows[band]], [full], [0, 2, 1, 1, 2, 0])
-        packed[band] = full.view('<u4')[:, ::stride, 0]
+        full = cv2.cvtColor(rows[band], cv2.COLOR_RGB2BGRA).view('<u4')
+        np.bitwise_and(full[:, ::stride, 0], 0xFFFFFF, out=packed[band])
     return packed
 
 
