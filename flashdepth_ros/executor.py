@@ -4,8 +4,12 @@ import threading
 
 from rclpy.context import Context
 from rclpy.executors import (
-    ConditionReachedException, Executor, ExternalShutdownException, ShutdownException,
-    TimeoutException)
+    ConditionReachedException,
+    Executor,
+    ExternalShutdownException,
+    ShutdownException,
+    TimeoutException,
+)
 from rclpy.task import Task
 
 
