@@ -48,7 +48,7 @@ EXPECTED = (CheckpointError, EngineError, FrameTooSmallError, ScaleError,
 
 # the settings that a loaded engine was made from
 ENGINE_SETTINGS = ('model.name', 'model.weights', 'engine.backend', 'engine.device',
-                   'engine.precision', 'engine.path', 'engine.fallback')
+                   'engine.precision', 'engine.threads', 'engine.path', 'engine.fallback')
 
 
 MOMENT = 0.01  # seconds that a camera's frame may wait for those of the other cameras
@@ -227,7 +227,8 @@ class DepthNode(LifecycleNodeMixin, Node):
         engine = open_engine(
             spec, weights, settings['engine.backend'], settings['engine.device'],
             settings['engine.precision'], height=height, width=width,
-            path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True)
+            path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True,
+            threads=settings['engine.threads'])
         engine.warm_up()
         self._engine, self._engine_settings = engine, wanted
         if engine.fell_back:

@@ -118,6 +118,10 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'Its arithmetic. auto is fp32, with TensorRT fp16. Not every backend offers every one.',
         choices=('auto', *PRECISIONS)),
     Parameter(
+        'engine.threads', 0,
+        'How many threads of a CPU the network computes on. 0 is one on each core; fewer leave '
+        'cores to other programs, and small networks take no longer on one.', low=0, high=1024),
+    Parameter(
         'engine.path', '',
         'A ready engine file, made by export_engine for one model, size and weights. Empty: '
         'engines are made when needed and kept in the cache.'),

@@ -36,13 +36,14 @@ def choose(device: str) -> str:
 def open_engine(
     spec: ModelSpec | str, weights: str, backend: str = 'auto', device: str = 'auto',
     precision: str = 'auto', *, height: int, width: int, streams: int = 1, path: str = '',
-    fallback: bool = False, at_once: bool = False,
+    fallback: bool = False, at_once: bool = False, threads: int = 0,
 ) -> Engine:
     """Open an engine for a model at a network size (height, width) and number of streams.
 
     weights: a .pth or .safetensors file, or 'random'. precision: 'auto' or what the backend offers.
     path: a file that export_engine made, in place of the cache. fallback: run PyTorch where the
     backend cannot. at_once: with backend 'auto', run PyTorch until the fastest is prepared.
+    threads: of a CPU to compute on; 0 is a thread on each core.
     Raises EngineError, CheckpointError or ValueError, each with the remedy.
     """
     spec = model_spec(spec) if isinstance(spec, str) else spec
@@ -56,7 +57,7 @@ def open_engine(
                           f'{", ".join(offered)}')
     request = Request(
         spec, str(weights), device, offered[0] if precision == 'auto' else precision,
-        height, width, streams, path)
+        height, width, streams, path, threads)
     if backend == 'auto' and at_once and name != 'torch' and precision == 'auto':
         return PreparingEngine(BACKENDS[name], request)
     return FallbackEngine(BACKENDS[name], request) if fallback else BACKENDS[name](request)

@@ -4,6 +4,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .cores import torch_threads
 from .engine import EngineError, Request, State
 from .pytorch import TorchEngine
 
@@ -30,7 +31,8 @@ class CompiledTorchEngine(TorchEngine):
         try:
             if self._graphs:
                 torch.compiler.cudagraph_mark_step_begin()
-            output, new = self._compiled(frames.to(self.device, non_blocking=True), state)
+            with torch_threads(self._threads):  # the first step, which compiles, writes them down
+                output, new = self._compiled(frames.to(self.device, non_blocking=True), state)
             if self._graphs:  # the next step writes into the same memory
                 output, new = output.clone(), {name: x.clone() for name, x in new.items()}
             return output, new

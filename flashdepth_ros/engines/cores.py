@@ -1,8 +1,12 @@
 """The processor: how many cores there are to compute on, and what it is called."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 import functools
 import os
 from pathlib import Path
 import platform
+
+import torch
 
 
 @functools.cache
@@ -20,6 +24,19 @@ def physical_cores() -> int:
         except OSError:
             return len(allowed)
     return len(cores)
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """Let PyTorch compute on so many threads; 0 leaves it its own number."""
+    before = torch.get_num_threads()
+    if number:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        if number:
+            torch.set_num_threads(before)
 
 
 @functools.cache

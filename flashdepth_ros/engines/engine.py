@@ -28,7 +28,8 @@ class Request:
 
     weights: a .pth or .safetensors file, or 'random'. device: 'auto' or as the backend names them.
     precision: one that the backend offers. height, width: of the network's frame. path: of a ready
-    engine file to use instead of the cache, '' for none.
+    engine file to use instead of the cache, '' for none. threads: of a CPU to compute on, 0 for a
+    thread on each core.
     """
 
     spec: ModelSpec
@@ -39,6 +40,7 @@ class Request:
     width: int
     streams: int = 1
     path: str = ''
+    threads: int = 0
 
 
 class Engine(ABC):

@@ -60,7 +60,7 @@ class OnnxEngine(GraphEngine):
 
     def _load(self, file: Path) -> None:
         options = self._library.SessionOptions()
-        options.intra_op_num_threads = physical_cores()
+        options.intra_op_num_threads = self.request.threads or physical_cores()
         options.log_severity_level = 3
         # a thread that spins takes a core from the robot's other programs
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')

@@ -57,7 +57,7 @@ class OpenVinoEngine(GraphEngine):
         options: dict[str, str | int] = {
             'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
         if self._target == 'CPU':
-            options['INFERENCE_NUM_THREADS'] = physical_cores()
+            options['INFERENCE_NUM_THREADS'] = self.request.threads or physical_cores()
         try:
             model = self._core.read_model(file)
             self._names = [next(iter(port.names)) for port in model.outputs]

@@ -4,6 +4,7 @@ import copy
 import torch
 from torch import Tensor
 
+from .cores import torch_threads
 from .engine import Engine, EngineError, Request, State
 from .export import load_model
 from .precision import lower
@@ -44,7 +45,7 @@ class TorchEngine(Engine):
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(request.spec.name, target, error) from error
         self.spec, self.device, self.streams = request.spec, str(target), request.streams
-        self.precision = request.precision
+        self.precision, self._threads = request.precision, request.threads
         self.height, self.width = request.height, request.width
 
     @staticmethod
@@ -60,7 +61,8 @@ class TorchEngine(Engine):
     @torch.inference_mode()
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         try:
-            return self._model.step(frames.to(self.device, non_blocking=True), state)
+            with torch_threads(self._threads):
+                return self._model.step(frames.to(self.device, non_blocking=True), state)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(self.spec.name, self.device, error) from error
 

@@ -1,10 +1,13 @@
 """Every engine that runs here gives PyTorch's depth and hands on PyTorch's state."""
 import os
 
+import psutil
 import pytest
 from reference import assert_same, assert_same_stream, reference
+import torch
 
 from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
+from flashdepth_ros.engines.cores import physical_cores
 from flashdepth_ros.engines.trust import deviations
 
 ON_CPU = ('onnx', 'openvino')
@@ -34,6 +37,26 @@ def test_fp32_equals_pytorch_over_a_stream(backend, model, height, width):
     assert {name: (x.shape, x.dtype) for name, x in state.items()} == {
         name: (x.shape, x.dtype) for name, x in last.items()}
     assert_same_stream(engine, frames, expected, last)
+    engine.close()
+
+
+def processor_times() -> dict[int, float]:
+    """Return what each thread of this process has computed so far, in seconds."""
+    return {thread.id: thread.user_time + thread.system_time
+            for thread in psutil.Process().threads()}
+
+
+@pytest.mark.skipif(physical_cores() < 2, reason='there is only one core to compute on')
+@pytest.mark.parametrize('backend', ['torch', *ON_CPU])
+def test_as_many_threads_as_asked_for(backend):
+    frames, expected, last = reference('flashdepth-s', 140, 182)
+    engine = opened('flashdepth-s', backend, 140, 182, threads=1)
+    engine.warm_up()
+    number, before = torch.get_num_threads(), processor_times()
+    assert_same_stream(engine, frames, expected, last)
+    taken = [time - before.get(thread, 0) for thread, time in processor_times().items()]
+    assert max(taken) > 0.85 * sum(taken)  # two threads: 0.5 to 0.6
+    assert torch.get_num_threads() == number  # of the process's other networks
     engine.close()
 
 
