@@ -28,3 +28,9 @@ def domain():
                 continue
             yield number
             return
+
+
+@pytest.fixture(scope='session')
+def cache_home(tmp_path_factory):
+    """Return a folder for XDG_CACHE_HOME where engines are kept for all tests that share them."""
+    return tmp_path_factory.mktemp('cache')

@@ -2,11 +2,10 @@
 import pytest
 
 
-@pytest.fixture(scope='session', autouse=True)
-def engine_cache(tmp_path_factory):
+@pytest.fixture(scope='package', autouse=True)
+def engine_cache(cache_home):
     """Graphs are exported once for all tests, and the user's cache stays as it is."""
-    folder = tmp_path_factory.mktemp('cache')
     patch = pytest.MonkeyPatch()
-    patch.setenv('XDG_CACHE_HOME', str(folder))
-    yield folder / 'flashdepth_ros' / 'engines'
+    patch.setenv('XDG_CACHE_HOME', str(cache_home))
+    yield cache_home / 'flashdepth_ros' / 'engines'
     patch.undo()

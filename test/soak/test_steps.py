@@ -17,10 +17,10 @@ def departure(actual: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize('backend', ['onnx', 'openvino'])
-def test_steps(backend, soak, measured, tmp_path, monkeypatch):
+def test_steps(backend, soak, measured, cache_home, monkeypatch):
     for package in BACKENDS[backend].packages:
         pytest.importorskip(package)
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(cache_home))
     plain, other = (open_engine('flashdepth-s', 'random', name, height=HEIGHT, width=WIDTH)
                     for name in ('torch', backend))
     frames = natural_frames(FRAMES, 1, HEIGHT, WIDTH)
