@@ -98,6 +98,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self.problem: str | None = None      # why the last transition failed
         self._engine: Engine | None = None
         self._engine_settings: tuple = ()
+        self._caution = ''                   # what choosing the engine's model had to warn of
         self._cameras: list[CameraTopics] = []
         self._camera_resets = []             # a reset service for each camera that has a name
         self._ready = threading.Condition()  # a frame waits, or the worker must end
@@ -212,13 +213,13 @@ class DepthNode(LifecycleNodeMixin, Node):
         if self._engine is not None and wanted == self._engine_settings:
             check_mode(mode, self._engine.spec.unit, self._engine.spec.name)
             return
-        spec, weights, warning = choose_model(settings['model.name'], settings['model.weights'])
+        spec, weights, caution = choose_model(settings['model.name'], settings['model.weights'])
         check_mode(mode, spec.unit, spec.name)
         self._free_engine()
         if weights == 'random':
-            warning = f'{spec.name}: {diagnostics.UNTRAINED}'
-        if warning:
-            self.get_logger().warning(warning)
+            caution = f'{spec.name}: {diagnostics.UNTRAINED}'
+        if caution:
+            self.get_logger().warning(caution)
         begin = time.perf_counter()
         height, width = (spec.frame.min_side,) * 2
         if settings['input.height'] and settings['input.width']:
@@ -230,7 +231,7 @@ class DepthNode(LifecycleNodeMixin, Node):
             path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True,
             threads=settings['engine.threads'])
         engine.warm_up()
-        self._engine, self._engine_settings = engine, wanted
+        self._engine, self._engine_settings, self._caution = engine, wanted, caution
         if engine.fell_back:
             self.get_logger().error(f'torch runs in place of the chosen engine: {engine.fell_back}')
         self.get_logger().info(
@@ -382,7 +383,8 @@ class DepthNode(LifecycleNodeMixin, Node):
         name = self.get_fully_qualified_name().lstrip('/')
         engine, settings = self._engine, self._settings
         state = self._state_machine.current_state[1]
-        statuses = [diagnostics.model_health(name, state, engine, settings, self.problem)]
+        statuses = [diagnostics.model_health(
+            name, state, engine, settings, self.problem, self._caution)]
         for camera in self._cameras if self._working else ():
             camera.look_for_latched_info()
             statuses.append(diagnostics.input_health(

@@ -78,21 +78,20 @@ def latencies(stages: Stages) -> dict[str, float]:
 
 def model_health(
     name: str, state: str, engine: Engine | None, settings: Settings, problem: str | None,
+    caution: str,
 ) -> DiagnosticStatus:
-    """Tell whether there is a model, and whether its metres can be trusted."""
+    """Tell whether there is a model, and whether its metres can be trusted.
+
+    caution: what choosing the model had to warn of, '' for nothing.
+    """
     level, message = OK, state
     if problem is not None:
         level, message = ERROR, problem
     elif engine is not None and engine.fell_back:
         level, message = WARN, f'torch runs in place of the chosen engine: {engine.fell_back}'
-    elif engine is not None and settings['model.weights'] == 'random':
-        level, message = WARN, UNTRAINED
-    elif engine is not None and engine.spec.domain and settings['model.weights'] == 'auto':
-        level, message = WARN, engine.spec.caution
-        if settings['scale.mode'] == 'nominal':
-            message += f'; {NOMINAL}'
-    elif engine is not None and settings['scale.mode'] == 'nominal':
-        level, message = WARN, NOMINAL
+    elif engine is not None and (caution or settings['scale.mode'] == 'nominal'):
+        level, message = WARN, '; '.join(filter(None, (
+            caution, NOMINAL if settings['scale.mode'] == 'nominal' else '')))
     values = {'state': state, 'model': settings['model.name'], 'weights': settings['model.weights'],
               'scale mode': settings['scale.mode'],
               'calibrated': settings['scale.mode'] != 'nominal'}

@@ -38,8 +38,8 @@ def make_batch(
             start = int(rng.integers(available - frames + 1))
             rgb, depth = shards.frames(int(index), start, start + frames)
         else:
-            way = np.abs((rng.integers(2 * available - 2) + np.arange(frames))
-                         % (2 * available - 2) - (available - 1))
+            period = max(2 * available - 2, 1)  # one frame is a camera that stands still
+            way = np.abs((rng.integers(period) + np.arange(frames)) % period - (available - 1))
             rgb, depth = (part[way] for part in shards.frames(int(index), 0, available))
         rgb, depth = resize_clip(rgb, depth, *size)
         if rng.random() < 0.5:

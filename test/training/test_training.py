@@ -63,6 +63,13 @@ def test_frames_before_lead_the_state_in_without_a_gradient(shards):
     assert trainer.step()['loss'] > 0
 
 
+def test_a_clip_of_one_frame_is_a_camera_that_stands_still(shards, tmp_path):
+    clip = shards[0]
+    write_shard(tmp_path / 'shard_0', [replace(clip, rgb=clip.rgb[:1], depth=clip.depth[:1])])
+    _, depth = make_batch(Shards(tmp_path), 1, 5, (42, 56), SINGLE.scaled(0), (3,))
+    assert depth.shape[:2] == (1, 5) and torch.equal(depth[0, 0], depth[0, 4])
+
+
 def test_going_on_gives_the_same_numbers(shards, tmp_path):
     whole = Trainer(PLAN, shards)
     expected = [whole.step() for _ in range(6)]
