@@ -29,7 +29,7 @@ class Request:
     weights: a .pth or .safetensors file, or 'random'. device: 'auto' or as the backend names them.
     precision: one that the backend offers. height, width: of the network's frame. path: of a ready
     engine file to use instead of the cache, '' for none. threads: of a CPU to compute on, 0 for a
-    thread on each core.
+    thread on each core. apart: what is not in the cache is prepared in a process of its own.
     """
 
     spec: ModelSpec
@@ -41,6 +41,7 @@ class Request:
     streams: int = 1
     path: str = ''
     threads: int = 0
+    apart: bool = False
 
 
 class Engine(ABC):

@@ -94,8 +94,9 @@ class PreparingEngine(_StandIn):
     """PyTorch at once, and a faster engine from the moment that it is ready.
 
     Exporting a graph takes many seconds, and the size is known only from the first frame: a robot
-    shall not be without depth for so long. The faster engine is prepared on a thread once frames of
-    a size keep coming, and takes over between two frames with the state as it is.
+    shall not be without depth for so long. The faster engine is prepared in another process once
+    frames of a size keep coming, opened on a thread, and takes over between two frames with the
+    state as it is.
     """
 
     def __init__(self, open_engine: Callable[[Request], Engine], request: Request):
@@ -121,7 +122,7 @@ class PreparingEngine(_StandIn):
     def _prepare(self, key: tuple[int, int, int]) -> None:
         height, width, streams = key
         self._prepared[key] = self._thread.submit(self._make, replace(
-            self._request, height=height, width=width, streams=streams))
+            self._request, height=height, width=width, streams=streams, apart=True))
         while len(self._prepared) > MOST_SIZES:  # a publisher may send any number of sizes
             oldest = next(iter(self._prepared))
             self._seen.pop(oldest, None)

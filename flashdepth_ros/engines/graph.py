@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..preparation import PreparationError, prepare_apart
 from . import cache, trust
 from .engine import MOST_SIZES, Engine, EngineError, Request, State
 from .export import GraphKey, StateTensor, cached_graph, load_model
@@ -84,8 +85,11 @@ class GraphEngine(Engine):
             return {'state': graph.facts['state'],
                     'deviations': trust.compare(self, frames, expected)}
 
-        entry = cache.get({**key.entries(), **self._identity(), 'kind': self.backend,
-                           'code': cache.code_digest()}, make)
+        engine_key = {**key.entries(), **self._identity(), 'kind': self.backend,
+                      'code': cache.code_digest()}
+        if self.request.apart and cache.find(engine_key) is None:
+            self._prepare_apart()
+        entry = cache.get(engine_key, make)
         if loaded:
             return
         self.state_tensors = StateTensor.all_of(entry.facts['state'])
@@ -93,6 +97,13 @@ class GraphEngine(Engine):
             self._load(entry.folder / self.file_name)
         else:
             self._load(cached_graph(key, lambda: load_model(self.spec, self.request.weights))[0])
+
+    def _prepare_apart(self) -> None:
+        fields = {**vars(self.request), 'spec': self.spec.name, 'apart': False}
+        try:
+            prepare_apart(self.backend, fields)
+        except PreparationError as error:
+            raise EngineError(str(error)) from error
 
     def _open_path(self, path: Path) -> None:
         if not path.is_file():

@@ -1,11 +1,17 @@
 """PyTorch at once, and the faster engine when it is ready: one stream, no break."""
+import contextlib
+import os
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 from reference import assert_same, reference
 import torch
 
 from flashdepth_ros.engines import open_engine
+from flashdepth_ros.preparation import PreparationError, prepare_apart
 from flashdepth_ros.stream import DepthStream, step_together
 
 pytest.importorskip('openvino')
@@ -35,3 +41,66 @@ def test_the_faster_engine_takes_over_with_the_state(monkeypatch):
         assert torch.isfinite(outputs[0]).all()
     finally:
         engine.close()
+
+
+def preparing(process: psutil.Process) -> list[psutil.Process]:
+    """Return the processes that prepare an engine for this one."""
+    found = []
+    for child in process.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
+            if 'flashdepth_ros.preparation' in child.cmdline():
+                found.append(child)
+    return found
+
+
+def test_it_is_prepared_in_another_process(monkeypatch, tmp_path):
+    """Where it takes no turns with the step; opened from the cache, it needs none."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    frames, _, _ = reference('flashdepth-nano', 70, 84)
+    here, used = psutil.Process(), []
+    for _ in range(2):
+        engine = open_engine('flashdepth-nano', 'random', height=70, width=84, at_once=True)
+        state, others, end = engine.initial_state(), set(), time.monotonic() + 120
+        while engine.backend == 'torch':
+            assert time.monotonic() < end
+            engine = engine.resized(70, 84)
+            _, state = engine.step(frames[0], state)
+            others.update(preparing(here))
+        used.append(len(others))
+        engine.close()
+    assert used == [1, 0]
+
+
+START = """
+import time
+from flashdepth_ros.engines import open_engine
+engine = open_engine('flashdepth-nano', 'random', height=70, width=84, at_once=True)
+for _ in range(4):
+    engine = engine.resized(70, 84)
+time.sleep(100)
+"""
+
+
+def test_the_other_process_ends_with_this_one(tmp_path):
+    with subprocess.Popen(
+            [sys.executable, '-c', START],
+            env={**os.environ, 'XDG_CACHE_HOME': str(tmp_path),
+                 'PYTHONPATH': os.pathsep.join(sys.path)}) as process:
+        end = time.monotonic() + 60
+        while not (children := preparing(psutil.Process(process.pid))):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(1.0)  # while it still imports PyTorch, or exports
+        assert children[0].is_running()
+        process.kill()
+    _, left = psutil.wait_procs(children, 5)
+    assert not left
+
+
+def test_why_it_cannot_be_prepared(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(PreparationError, match='XDG_CACHE_HOME'):
+        prepare_apart('openvino', {
+            'spec': 'flashdepth-nano', 'weights': 'random', 'device': 'auto', 'precision': 'fp32',
+            'height': 70, 'width': 84})

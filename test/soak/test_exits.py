@@ -116,7 +116,7 @@ def assert_clean_exit(process, number: int, starting: bool = False) -> float:
 
 
 CASES = [(state, number) for state in STATES for number in (signal.SIGINT, signal.SIGTERM)
-         if FULL or (state, number) == (exporting, signal.SIGTERM)]
+         if FULL or (state, number) == (preparing, signal.SIGTERM)]
 
 
 @pytest.mark.parametrize(('state', 'number'), CASES, ids=[
