@@ -73,7 +73,8 @@ class DepthStream:
 
     def prepare(self, rgb: np.ndarray) -> torch.Tensor:
         """Make the network's frame (3, h, w) of a camera's; FrameTooSmallError."""
-        return prepare_frame(rgb, self.engine.spec.frame, self.short_side)
+        return prepare_frame(
+            rgb, self.engine.spec.frame, self.short_side, self.engine.frame_device)
 
     def step(self, frame: torch.Tensor) -> torch.Tensor:
         """Advance by one prepared frame (3, h, w); return the output (h, w) on the CPU."""

@@ -48,10 +48,12 @@ class Engine(ABC):
     """Runs `spec`'s step. Frames come in on the CPU; the state stays on the engine's device.
 
     Attributes: spec, backend, device, precision, streams, height, width (of
-    the network's frame), fell_back (why this runs in place of the engine that was asked for).
+    the network's frame), fell_back (why this runs in place of the engine that was asked for),
+    frame_device (where frames may be prepared instead of on the CPU, if anywhere).
     """
 
     fell_back: str | None = None
+    frame_device: str | None = None
     backend: str
     precisions: tuple[str, ...]     # that it offers; 'auto' is the first
     packages: tuple[str, ...] = ()  # modules that it needs besides the package's own requirements

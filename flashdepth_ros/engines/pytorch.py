@@ -47,6 +47,8 @@ class TorchEngine(Engine):
         self.spec, self.device, self.streams = request.spec, str(target), request.streams
         self.precision, self._threads = request.precision, request.threads
         self.height, self.width = request.height, request.width
+        if target.type == 'cuda':
+            self.frame_device = self.device
 
     @staticmethod
     def _out_of_memory(name: str, device: object, error: Exception) -> EngineError:

@@ -204,7 +204,7 @@ class TensorRtEngine(GraphEngine):
             raise EngineError(f"engine.device is '{wanted}'; the {self.backend} backend has auto, "
                               f'cuda and cuda:N')
         self._index = int(number or 0)
-        self.device = f'cuda:{self._index}'
+        self.device = self.frame_device = f'cuda:{self._index}'
         self._identity()  # refuses where there is no such GPU
 
     def _identity(self) -> dict[str, str]:
@@ -243,18 +243,15 @@ class TensorRtEngine(GraphEngine):
                 f'{"; ".join(logger.errors) or "it gives no reason (out of memory?)"}')
         self._logger = logger
         self._stream = torch.cuda.Stream(self._index)
-        self._staging = torch.empty(
-            (self.streams, 3, self.height, self.width), pin_memory=True)
-        self._uploaded = torch.cuda.Event()
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         self._check(frames)
-        self._uploaded.synchronize()  # the last upload has left the staging memory
-        self._staging.copy_(frames)
         try:
+            frames = frames.to(self.device, non_blocking=True).contiguous()
+            self._stream.wait_stream(torch.cuda.current_stream(self._index))
+            frames.record_stream(self._stream)  # their memory stays theirs until it is done
             with torch.cuda.device(self._index), torch.cuda.stream(self._stream):
-                inputs = {FRAMES: self._staging.to(self.device, non_blocking=True), **state}
-                self._uploaded.record(self._stream)
+                inputs = {FRAMES: frames, **state}
                 output = torch.empty((self.streams, self.height, self.width), device=self.device)
                 new = {name: torch.empty_like(tensor) for name, tensor in state.items()}
                 outputs = {OUTPUT: output, **{NEW + name: x for name, x in new.items()}}

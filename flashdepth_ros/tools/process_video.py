@@ -45,7 +45,7 @@ def stream_depth(
     for frame in frames:
         if stateless:
             state = engine.initial_state()
-        tensor = prepare_frame(frame, engine.spec.frame, short_side)
+        tensor = prepare_frame(frame, engine.spec.frame, short_side, engine.frame_device)
         output, state = engine.step(tensor[None], state)
         yield output[0].cpu()
 

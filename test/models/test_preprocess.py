@@ -91,3 +91,16 @@ def test_a_strip_is_refused_or_stays_small(name, size):
         assert max(rule.network_size(*size)) <= LONGEST_SIDE
     except FrameTooSmallError as error:
         assert f'{size[1]}x{size[0]}' in str(error)
+
+
+@pytest.mark.parametrize('name', ['flashdepth-s', 'vda-s', 'ovda-c16'])
+@pytest.mark.parametrize('size', [(720, 1280), (333, 501), (1148, 2044)])
+def test_pytorch_prepares_the_same(name, size):
+    """What a GPU would do, here on the CPU."""
+    rng = np.random.default_rng(4)
+    coarse = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3), dtype=np.uint8)
+    rgb = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    frame_format = model_spec(name).frame
+    torch.testing.assert_close(
+        prepare_frame(rgb, frame_format, 252, 'cpu'), prepare_frame(rgb, frame_format, 252),
+        rtol=0, atol=2e-4)
