@@ -1,6 +1,7 @@
 """A depth node in a process of its own, seen from outside as a robot sees it."""
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -51,13 +52,13 @@ def end(process: subprocess.Popen, seconds: float = 10.0) -> None:
 
 
 def shared_memory(pid: int | str = 'self') -> set[str]:
-    """Return the segments in /dev/shm that a process has mapped; each is of 256 MB.
+    """Return the segments in /dev/shm that a process has mapped; each is of 64 MB.
 
-    Those of its peers are among them.
+    Those of its peers are among them. Fast DDS 2, of Jazzy and before, calls them fastrtps.
     """
     lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
-    return {line.split()[-1] for line in lines if '/dev/shm/fastdds' in line
-            and '/fastdds_port' not in line}
+    return {line.split()[-1] for line in lines
+            if re.search(r'/dev/shm/fast(dds|rtps)_(?!port)', line)}
 
 
 def as_arguments(parameters: dict) -> list[str]:
