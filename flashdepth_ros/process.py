@@ -11,23 +11,27 @@ import sys
 PROFILE_VARIABLE = ('FASTRTPS' if int(version('rclpy').split('.')[0]) < 8 else 'FASTDDS'
                     ) + '_DEFAULT_PROFILES_FILE'
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt's parameters in malloc.h
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # mallopt's parameters in malloc.h
 
 
 def keep_large_buffers() -> None:
     """Let glibc keep the memory of large messages instead of returning it after each one.
 
     By default every image-sized buffer is mapped anew and its pages fault in one by one, which
-    makes sending and receiving images in Python several times slower. Does nothing elsewhere than
-    with glibc, or where the user has set glibc's own variables.
+    makes sending and receiving images in Python several times slower. All threads then share one
+    arena: with one for each, every thread keeps large buffers of its own, and each activation,
+    which brings a new thread, adds some. Does nothing elsewhere than with glibc, or where the user
+    has set glibc's own variables.
     """
     if not sys.platform.startswith('linux') or any(
-            name in os.environ for name in ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_')):
+            name in os.environ for name in (
+                'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'MALLOC_ARENA_MAX')):
         return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # musl
         return
+    mallopt(_ARENA_MAX, 1)
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, 2 ** 31 - 1)
 

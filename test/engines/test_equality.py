@@ -8,7 +8,9 @@ import torch
 
 from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
 from flashdepth_ros.engines.cores import physical_cores
+from flashdepth_ros.engines.export import load_model
 from flashdepth_ros.engines.trust import deviations
+from flashdepth_ros.models import model_spec
 
 ON_CPU = ('onnx', 'openvino')
 CASES = [
@@ -20,6 +22,19 @@ MORE_CASES = [
     ('onnx', 'flashdepth', 84, 112),
     *((backend, model, 140, 182) for model in ('flashdepth', 'vda-s', 'ovda-c16')
       for backend in ON_CPU)]
+
+
+@pytest.mark.parametrize('model', ['flashdepth-s', 'flashdepth-nano', 'vda-s', 'ovda-c16'])
+def test_pytorch_equals_the_plain_network(model):
+    frames, outputs, last = reference(model, 84, 112)
+    network = load_model(model_spec(model), 'random')
+    with torch.inference_mode():
+        state = network.initial_state(1, 84, 112)
+        for frame, output in zip(frames, outputs, strict=True):
+            expected, state = network.step(frame, state)
+            assert_same(output, expected, 1e-5)
+    for name, value in state.items():
+        assert_same(last[name], value, 1e-5)
 
 
 def opened(model: str, backend: str, height: int, width: int, **options):
