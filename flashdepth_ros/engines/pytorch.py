@@ -42,7 +42,8 @@ class TorchEngine(Engine):
         lower(model, request.precision)
         try:
             # the decoder's convolutions are faster so: a step by 4 to 10 percent on a CPU
-            self._model = model.to(target, memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._model = model.to(target)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(request.spec.name, target, error) from error
         self.spec, self.device, self.streams = request.spec, str(target), request.streams
