@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
+import torch
 
 from flashdepth_ros.depth_node import DepthNode
 from flashdepth_ros.executor import PoolExecutor
@@ -204,6 +205,8 @@ class Reference:
     def __init__(self, name: str = 'flashdepth-s'):
         self.model = build_model(name)
         randomise(self.model)
+        # as the engine: else a value at the edge of the range may be rounded to its other side
+        self.model.to(memory_format=torch.channels_last)
         self.state = None
 
     def reset(self) -> 'Reference':

@@ -71,6 +71,27 @@ def test_it_is_prepared_in_another_process(monkeypatch, tmp_path):
     assert used == [1, 0]
 
 
+def test_pytorch_goes_on_where_that_process_is_killed(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    frames, expected, _ = reference('flashdepth-nano', 70, 84)
+    engine = open_engine('flashdepth-nano', 'random', height=70, width=84, at_once=True)
+    state, end = engine.initial_state(), time.monotonic() + 60
+    for _ in range(3):
+        engine = engine.resized(70, 84)
+    while not (children := preparing(psutil.Process())):
+        assert time.monotonic() < end
+    children[0].kill()
+    for future in engine._prepared.values():
+        assert future.result(60) is None
+    assert 'torch keeps running' in caplog.text and 'out of memory' in caplog.text
+    for frame, wanted in zip(frames, expected, strict=True):
+        engine = engine.resized(70, 84)
+        output, state = engine.step(frame, state)
+        assert_same(output, wanted, 1e-5)
+    assert engine.backend == 'torch'
+    engine.close()
+
+
 START = """
 import time
 from flashdepth_ros.engines import open_engine
