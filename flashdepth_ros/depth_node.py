@@ -125,8 +125,9 @@ class DepthNode(LifecycleNodeMixin, Node):
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
             post_callback=lambda jump: self._reset('clock jumped back'))
         if self._settings['autostart']:
+            # a group of its own, so that it is not due again before it has removed itself
             self._autostart = self.create_timer(
-                0.0, self._start, callback_group=ReentrantCallbackGroup(), clock=steady)
+                0.0, self._start, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
 
     def _start(self) -> None:
         self.destroy_timer(self._autostart)
