@@ -66,8 +66,8 @@ class Client:
             self._executor.spin_once(timeout_sec=0.02)
         return bool(condition())
 
-    def call(self, kind: type, service: str, request, seconds: float = 60.0):
-        """Call a service and return its response."""
+    def _service(self, kind: type, service: str):
+        """Return the client of a service, once both sides have met."""
         client = self._clients.get(service)
         if client is None:
             client = self._clients[service] = self.node.create_client(kind, service)
@@ -75,15 +75,25 @@ class Client:
             # ready means that requests arrive; the way back may be found a moment later, and an
             # answer that comes before is lost
             self.spin_until(lambda: False, 0.5)
-        future = client.call_async(request)
+        return client
+
+    def call(self, kind: type, service: str, request, seconds: float = 60.0):
+        """Call a service and return its response."""
+        future = self._service(kind, service).call_async(request)
         assert self.spin_until(future.done, seconds), f'{service} did not answer'
         return future.result()
 
-    def change_state(self, transition: str) -> bool:
-        """Ask for a lifecycle transition by name; True if it succeeded."""
+    def ask(self, transition: str):
+        """Ask for a lifecycle transition by name, and return the future of its response."""
         transition_id = getattr(Transition, f'TRANSITION_{transition.upper()}')
-        request = ChangeState.Request(transition=Transition(id=transition_id))
-        return self.call(ChangeState, 'depth_node/change_state', request).success
+        return self._service(ChangeState, 'depth_node/change_state').call_async(
+            ChangeState.Request(transition=Transition(id=transition_id)))
+
+    def change_state(self, transition: str) -> bool:
+        """Go through a lifecycle transition; True if it succeeded."""
+        future = self.ask(transition)
+        assert self.spin_until(future.done, 60), f'{transition} did not end'
+        return future.result().success
 
     def state(self) -> str:
         return self.call(GetState, 'depth_node/get_state', GetState.Request()).current_state.label

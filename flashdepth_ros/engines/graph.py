@@ -87,9 +87,11 @@ class GraphEngine(Engine):
 
         engine_key = {**key.entries(), **self._identity(), 'kind': self.backend,
                       'code': cache.code_digest()}
-        if self.request.apart and cache.find(engine_key) is None:
-            self._prepare_apart()
-        entry = cache.get(engine_key, make)
+        entry = cache.find(engine_key)
+        if entry is None:
+            if self.request.apart:
+                self._prepare_apart()
+            entry = cache.get(engine_key, make)
         if loaded:
             return
         self.state_tensors = StateTensor.all_of(entry.facts['state'])

@@ -1,8 +1,6 @@
 """Transitions, failed ones among them, and what they hold and free."""
 import time
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 import numpy as np
 from rclpy.parameter import Parameter
 from ros_rig import SECOND, street
@@ -130,10 +128,7 @@ def test_services_answer_while_a_large_model_loads_and_cleanup_frees_its_memory(
     node = rig(**{'model.name': 'flashdepth-l'})  # 1.36 GB of weights
     before = resident_memory()
     assert node.state() == 'unconfigured' and not node.reset().success
-    client = node.node.create_client(ChangeState, 'depth_node/change_state')
-    assert node.spin_until(client.service_is_ready)
-    configured = client.call_async(ChangeState.Request(
-        transition=Transition(id=Transition.TRANSITION_CONFIGURE)))
+    configured = node.ask('configure')
     assert node.state() == 'configuring'
     assert not node.reset().success
     assert not configured.done()  # it still loads: the answers above did not wait for it

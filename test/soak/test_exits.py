@@ -6,8 +6,6 @@ import signal
 import threading
 import time
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from node_process import shared_memory
 import pytest
 from ros_rig import street
@@ -18,11 +16,7 @@ FULL = os.environ.get('SOAK') == 'full'
 
 def ask(process, transition: str) -> None:
     """Ask for a transition and do not wait for its end."""
-    client = process.node.create_client(ChangeState, 'depth_node/change_state')
-    assert process.spin_until(client.service_is_ready, 30)
-    process.spin_until(lambda: False, 0.3)
-    client.call_async(ChangeState.Request(transition=Transition(
-        id=getattr(Transition, f'TRANSITION_{transition.upper()}'))))
+    process.ask(transition)
     process.spin_until(lambda: False, 0.1)
 
 
