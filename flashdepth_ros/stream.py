@@ -65,7 +65,8 @@ class DepthStream:
     def __init__(self, engine: Engine, short_side: int = 0):
         self.engine = engine  # of the last frame's size
         self.short_side = short_side
-        self._state: State | None = None
+        # the state after the last step, of all streams in it, and which of them this one was
+        self._state: tuple[State, int] | None = None
 
     def reset(self) -> None:
         """Forget the temporal state: the next frame is the first."""
@@ -103,19 +104,28 @@ def step_together(
     """
     height, width = frames[0].shape[1:]
     engine = streams[0].engine.resized(height, width, len(streams))
-    fresh = None
-    states = []
-    for stream in streams:
-        if stream._state is None or (stream.engine.height, stream.engine.width) != (height, width):
-            fresh = fresh or engine.initial_state()
-            states.append({name: value[:1] for name, value in fresh.items()})
-        else:
-            states.append(stream._state)
-    together = states[0] if len(states) == 1 else {
-        name: torch.cat([state[name] for state in states]) for name in states[0]}
+    together = _joined(streams, engine)
     outputs, together = engine.step(torch.stack(list(frames)), together)
     outputs = outputs.cpu()  # waits for the device
     for i, stream in enumerate(streams):
-        stream.engine = engine
-        stream._state = {name: value[i:i + 1] for name, value in together.items()}
+        stream.engine, stream._state = engine, (together, i)
     return list(outputs)
+
+
+def _joined(streams: Sequence[DepthStream], engine: Engine) -> State:
+    """Return the streams' state for a step of `engine`, as it is where it lies together already.
+
+    It may be a window of remembered frames, of hundreds of megabytes.
+    """
+    size = engine.height, engine.width
+    kept = [stream._state if (stream.engine.height, stream.engine.width) == size else None
+            for stream in streams]
+    if kept[0] and streams[0].engine.streams == len(streams) and all(
+            each and each[0] is kept[0][0] and each[1] == i for i, each in enumerate(kept)):
+        return kept[0][0]
+    parts = []
+    for each in kept:
+        state, index = each or (engine.initial_state(), 0)
+        parts.append({name: value[index:index + 1] for name, value in state.items()})
+    return parts[0] if len(parts) == 1 else {
+        name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -8,7 +8,7 @@ import pytest
 from flashdepth_ros.arrivals import Arrivals
 from flashdepth_ros.engines import EngineError, open_engine
 from flashdepth_ros.models import FrameTooSmallError
-from flashdepth_ros.stream import Continuity, DepthStream, FrameOrigin
+from flashdepth_ros.stream import Continuity, DepthStream, FrameOrigin, step_together
 
 SECOND = 1_000_000_000
 
@@ -79,6 +79,24 @@ def test_a_stream_carries_its_state_and_streams_do_not_mix(engine):
     mixed.reset()
     fresh = mixed.step(mixed.prepare(second)).numpy()
     assert np.abs(fresh - wanted[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize('model', ['flashdepth-s', 'vda-s', 'depth-anything-v2-s'])
+def test_streams_that_step_together_and_apart(model):
+    engine = open_engine(model, 'random', 'torch', height=70, width=84)
+    streams = [DepthStream(engine, short_side=70) for _ in range(3)]
+    alone = [DepthStream(engine, short_side=70) for _ in range(3)]
+    pictures = iter(frames(30, 70, 84))
+    for turn in ((0, 1), (0, 1), (1, 0), (0, 1, 2), (0, 1, 2), (1,), (2,), (0, 1, 2), (1, 2)):
+        if turn == (2,):
+            streams[1].reset()
+            alone[1].reset()
+        shown = [streams[i].prepare(next(pictures)) for i in turn]
+        outputs = step_together([streams[i] for i in turn], shown)
+        for i, frame, output in zip(turn, shown, outputs, strict=True):
+            wanted = alone[i].step(frame).numpy()
+            # CPU convolutions round otherwise for another number of streams
+            assert_allclose(output.numpy(), wanted, rtol=0, atol=1e-5 * wanted.max())
 
 
 def test_short_side_and_resampling(engine):

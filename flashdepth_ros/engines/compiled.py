@@ -4,6 +4,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..models.network import advance
 from .cores import torch_threads
 from .engine import EngineError, Request, State
 from .pytorch import TorchEngine
@@ -23,7 +24,7 @@ class CompiledTorchEngine(TorchEngine):
         super().__init__(request)
         self._graphs = self.device.startswith('cuda')
         self._compiled: Any = torch.compile(
-            self._model.step, dynamic=False, fullgraph=True,
+            self._model.compute, dynamic=False, fullgraph=True,
             mode='reduce-overhead' if self._graphs else 'default')
 
     @torch.inference_mode()
@@ -32,10 +33,11 @@ class CompiledTorchEngine(TorchEngine):
             if self._graphs:
                 torch.compiler.cudagraph_mark_step_begin()
             with torch_threads(self._threads):  # the first step, which compiles, writes them down
-                output, new = self._compiled(frames.to(self.device, non_blocking=True), state)
+                output, changes = self._compiled(frames.to(self.device, non_blocking=True), state)
             if self._graphs:  # the next step writes into the same memory
-                output, new = output.clone(), {name: x.clone() for name, x in new.items()}
-            return output, new
+                output = output.clone()
+                changes = {name: x.clone() for name, x in changes.items()}
+            return output, advance(state, changes)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(self.spec.name, self.device, error) from error
         except torch._dynamo.exc.TorchDynamoException as error:

@@ -1,7 +1,8 @@
 """A model's step as one ONNX file of fixed size, which every other library reads.
 
 Inputs are `frames` and the state tensors by their names; outputs are `output` and, for each state
-tensor, `new_<name>`. The file says in its metadata which model, weights and size it is of.
+tensor, `new_<name>`: what takes its place or, of a ring, the one slot to be written into it (see
+models/network.py, advance). The file says in its metadata which model, weights and size it is of.
 """
 from collections.abc import Callable, Sequence
 import contextlib
@@ -71,19 +72,27 @@ class GraphKey:
 
 @dataclass(frozen=True)
 class StateTensor:
-    """Name, shape and NumPy dtype of one tensor of a state."""
+    """Name, shape and NumPy dtype of one tensor of a state, and the shape of a step's change."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    change: tuple[int, ...]
 
     @classmethod
     def all_of(cls, entries: Sequence[Sequence]) -> tuple['StateTensor', ...]:
-        """Read them from JSON, as `metadata` wrote them."""
-        return tuple(cls(name, tuple(shape), dtype) for name, shape, dtype in entries)
+        """Read them from JSON, as `entry` wrote them."""
+        return tuple(cls(name, tuple(shape), dtype, tuple(change))
+                     for name, shape, dtype, change in entries)
+
+    def entry(self) -> tuple:
+        return self.name, self.shape, self.dtype, self.change
 
     def zeros(self, device: str = 'cpu') -> Tensor:
         return torch.zeros(self.shape, dtype=getattr(torch, self.dtype), device=device)
+
+    def empty_change(self, device: str = 'cpu') -> Tensor:
+        return torch.empty(self.change, dtype=getattr(torch, self.dtype), device=device)
 
 
 def load_model(spec: ModelSpec, weights: str) -> Network:
@@ -104,8 +113,8 @@ class StepGraph(nn.Module):
         self.model, self.names = model, list(names)
 
     def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        output, new = self.model.step(frames, dict(zip(self.names, state, strict=True)))
-        return (output, *(new[name] for name in self.names))
+        output, changes = self.model.compute(frames, dict(zip(self.names, state, strict=True)))
+        return (output, *(changes[name] for name in self.names))
 
 
 class SplitAttention(Attention):
@@ -188,8 +197,6 @@ def fold(model: Network, height: int, width: int) -> None:
 def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
     frames = torch.zeros(key.streams, 3, key.height, key.width)
     state = model.initial_state(key.streams, key.height, key.width)
-    tensors = [StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'))
-               for name, x in state.items()]
     talkers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
     levels = [talker.level for talker in talkers]
     for talker in talkers:
@@ -205,6 +212,11 @@ def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', l
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)
     assert program is not None  # as with dynamo=True always
+    tensors = []
+    for (name, x), change in zip(state.items(), program.model.graph.outputs[1:], strict=True):
+        assert change.shape is not None and change.shape.is_static()
+        tensors.append(StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'),
+                                   tuple(change.shape.numpy())))
     return program, tensors
 
 
@@ -225,7 +237,7 @@ def write_graph(model: Network, key: GraphKey, path: Path) -> tuple[StateTensor,
     program, tensors = _program(model, key)
     program.model.metadata_props.update({
         **key.entries(), 'unit': model_spec(key.model).unit.value,
-        'state': json.dumps([(x.name, x.shape, x.dtype) for x in tensors]),
+        'state': json.dumps([x.entry() for x in tensors]),
         'weights_sha256': key.weights, 'code': cache.code_digest()})
     # renamed when whole: a reader sees all of a file or nothing
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}', suffix='.onnx')
@@ -261,7 +273,7 @@ def cached_graph(key: GraphKey, load: Callable[[], Network]) -> tuple[Path, cach
     """
     def make(folder: Path) -> dict:
         tensors = write_graph(load(), key, folder / FILE)
-        return {'state': [(x.name, x.shape, x.dtype) for x in tensors]}
+        return {'state': [x.entry() for x in tensors]}
 
     entry = cache.get({**key.entries(), 'kind': 'graph', 'code': cache.code_digest(),
                        'opset': str(OPSET)}, make)

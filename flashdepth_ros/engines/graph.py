@@ -5,6 +5,7 @@ import json
 import logging
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..preparation import PreparationError, prepare_apart
@@ -143,6 +144,12 @@ class GraphEngine(Engine):
 
     def initial_state(self) -> State:
         return {tensor.name: tensor.zeros(self.device) for tensor in self.state_tensors}
+
+    def _outputs(self) -> tuple[Tensor, State]:
+        """Return tensors for a step to write into: the output, and the state's changes by name."""
+        output = torch.empty((self.streams, self.height, self.width), device=self.device)
+        return output, {tensor.name: tensor.empty_change(self.device)
+                        for tensor in self.state_tensors}
 
     def _check(self, frames: Tensor) -> None:
         shape = (self.streams, 3, self.height, self.width)

@@ -4,6 +4,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..models.network import advance
 from .cores import physical_cores
 from .engine import EngineError, State, missing
 from .export import FRAMES, NEW, OUTPUT, read_metadata
@@ -84,12 +85,9 @@ class OnnxEngine(GraphEngine):
         binding = self._session.io_binding()
         kind, index = ('cpu', 0) if self.device == 'cpu' else ('cuda', self._index)
         inputs = {FRAMES: frames.to(self.device), **state}
-        output = torch.empty(
-            (self.streams, self.height, self.width), dtype=torch.float32, device=self.device)
-        new = {name: torch.empty_like(tensor, memory_format=torch.contiguous_format)
-               for name, tensor in state.items()}
+        output, changes = self._outputs()
         inputs = {name: tensor.contiguous() for name, tensor in inputs.items()}
-        outputs = {OUTPUT: output, **{NEW + name: tensor for name, tensor in new.items()}}
+        outputs = {OUTPUT: output, **{NEW + name: tensor for name, tensor in changes.items()}}
         if kind == 'cuda':
             torch.cuda.current_stream(index).synchronize()  # the library has a stream of its own
         for bind, tensors in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
@@ -103,7 +101,7 @@ class OnnxEngine(GraphEngine):
                               f'({error})') from error
         if kind == 'cuda':
             binding.synchronize_outputs()
-        return output, new
+        return output, advance(state, changes)
 
     def memory(self) -> int:
         if self.device == 'cpu':

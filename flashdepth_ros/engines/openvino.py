@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from ..models.network import advance
 from .cores import physical_cores, processor
 from .engine import EngineError, State, missing
 from .export import FRAMES, NEW, OUTPUT, read_metadata
@@ -69,23 +69,21 @@ class OpenVinoEngine(GraphEngine):
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         self._check(frames)
-        output = torch.empty((self.streams, self.height, self.width))
-        new = {name: torch.empty_like(tensor, memory_format=torch.contiguous_format)
-               for name, tensor in state.items()}
+        output, changes = self._outputs()
 
         def shared(tensor: Tensor) -> Any:
             return self._library.Tensor(np.asarray(tensor.contiguous()), shared_memory=True)
 
         for name, tensor in {FRAMES: frames, **state}.items():
             self._request_object.set_tensor(name, shared(tensor))
-        for name, tensor in {OUTPUT: output, **{NEW + n: x for n, x in new.items()}}.items():
+        for name, tensor in {OUTPUT: output, **{NEW + n: x for n, x in changes.items()}}.items():
             self._request_object.set_tensor(name, shared(tensor))
         try:
             self._request_object.infer()
         except RuntimeError as error:
             raise EngineError(
                 f'{self.spec.name} failed in OpenVINO on {self._target} ({error})') from error
-        return output, new
+        return output, advance(state, changes)
 
     def memory(self) -> int:
         return 0

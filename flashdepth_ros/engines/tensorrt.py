@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..models.network import advance
 from . import cache
 from .engine import EngineError, State, missing
 from .export import FRAMES, NEW, OUTPUT, read_metadata
@@ -168,8 +169,8 @@ def read_plan(path: Path) -> tuple[dict[str, str], bytes]:
 class TensorRtEngine(GraphEngine):
     """A TensorRT plan over torch's CUDA tensors.
 
-    The new state is written into fresh tensors of torch's caching allocator and handed on by
-    pointer, so nothing of it is copied and several cameras can share the engine.
+    What a step changes of the state is written into fresh tensors of torch's caching allocator and
+    handed on by pointer, or copied into its slot of a ring; several cameras can share the engine.
     """
 
     backend = 'tensorrt'
@@ -252,9 +253,8 @@ class TensorRtEngine(GraphEngine):
             frames.record_stream(self._stream)  # their memory stays theirs until it is done
             with torch.cuda.device(self._index), torch.cuda.stream(self._stream):
                 inputs = {FRAMES: frames, **state}
-                output = torch.empty((self.streams, self.height, self.width), device=self.device)
-                new = {name: torch.empty_like(tensor) for name, tensor in state.items()}
-                outputs = {OUTPUT: output, **{NEW + name: x for name, x in new.items()}}
+                output, changes = self._outputs()
+                outputs = {OUTPUT: output, **{NEW + name: x for name, x in changes.items()}}
                 for name, tensor in {**inputs, **outputs}.items():
                     self._context.set_tensor_address(name, tensor.data_ptr())
                 done = self._context.execute_async_v3(self._stream.cuda_stream)
@@ -266,7 +266,7 @@ class TensorRtEngine(GraphEngine):
         if not done:
             raise EngineError(f'{self.spec.name} failed in TensorRT on {self.device}: '
                               f'{"; ".join(self._logger.errors) or "no reason given"}')
-        return output, new
+        return output, advance(state, changes)
 
     def memory(self) -> int:
         free, total = torch.cuda.mem_get_info(self._index)  # the plan's own is not torch's

@@ -19,7 +19,7 @@ class DepthAnything(Network):
         """Return an empty state: there is nothing to remember."""
         return {}
 
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+    def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> inverse depth (N, H, W)."""
         height, width = frames.shape[-2:]
         grid = (height // PATCH, width // PATCH)

@@ -201,11 +201,10 @@ class FlashDepth(Network):
         """Return the state of streams that have seen no frame: zeros, whatever the frame's size."""
         return {'ssm': self.mamba.initial_state(streams)}
 
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+    def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> inverse depth (N, H, W).
 
-        The inverse depth approximates 100 / Z with Z in metres. A new state is returned; the given
-        one is not changed.
+        The inverse depth approximates 100 / Z with Z in metres.
         """
         height, width = frames.shape[-2:]
         grid = (height // PATCH, width // PATCH)

@@ -2,12 +2,38 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:  # the registry imports the models, and they import this
     from .registry import ModelSpec
 
 State = dict[str, Tensor]  # fixed shapes, dimension 0 is the stream, all zeros = seen nothing
+
+COUNT = 'count'  # the state tensor (N,) that counts the frames, where there are rings
+RING = 2         # the dimension of a ring's slots: (N, places, slots, channels)
+
+
+def advance(state: State, changes: State) -> State:
+    """Return the state after a step: what the step changed takes the place of what was there.
+
+    A change with one slot where the state has a ring of them, (N, places, 1, channels), is written
+    into the ring, at slot `count` modulo the number of slots. A ring has a slot more than a step
+    attends, and that is the one: so the given state can be stepped again, until the returned one
+    has been stepped.
+    """
+    after = {}
+    for name, change in changes.items():
+        before = state[name]
+        if change.shape == before.shape:
+            after[name] = change
+            continue
+        slot = state[COUNT].long() % before.shape[RING]
+        streams = torch.arange(len(slot), device=slot.device)
+        with torch.inference_mode():  # which the ring may have been made in
+            before[streams, :, slot] = change[:, :, 0]
+        after[name] = before
+    return after
 
 
 class Network(nn.Module, ABC):
@@ -23,8 +49,17 @@ class Network(nn.Module, ABC):
         """Return the state of streams that have seen no frame: zeros."""
 
     @abstractmethod
+    def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return a step's output and what it changes of the state, see `advance`.
+
+        Nothing is written anywhere, so that this is what is exported and compiled.
+        """
+
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> output (N, H, W), new state.
 
-        The output's unit is the spec's. The given state is not changed.
+        The output's unit is the spec's. The given state can be stepped again, until the returned
+        one has been stepped: what is remembered frame by frame is written into a ring.
         """
+        output, changes = self.compute(frames, state)
+        return output, advance(state, changes)

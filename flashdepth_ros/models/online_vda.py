@@ -2,7 +2,7 @@
 import torch
 from torch import Tensor
 
-from .temporal import Window
+from .temporal import Window, ages
 from .video_depth_anything import VideoDepthAnything
 
 
@@ -13,22 +13,21 @@ class OnlineVideoDepthAnything(VideoDepthAnything):
     frame, which has nothing else, attends itself.
     """
 
+    keeps_first = False
+
     def __init__(self, cache: int):
         super().__init__('vits', positions=cache, always_resample=True)
-        self.remembered = cache - 1
+        self.slots = cache  # one more than are attended, which is being written
 
     def window(self, count: Tensor) -> Window:
         """Return which frames streams attend that have seen `count` (N,) frames."""
-        slots = torch.arange(self.remembered, device=count.device)
+        attended = self.slots - 1
         count = count[:, None]
+        age = ages(count, self.slots)                                        # (N, slots)
+        seen = count.clamp(max=attended)
         # the oldest frame has position 0, so positions stand still only once the memory is full
-        positions = slots - (self.remembered - count)                        # (N, slots)
-        attended = torch.cat([positions >= 0, count == 0], dim=1)
-        positions = torch.cat([positions.clamp(min=0), torch.zeros_like(count)], dim=1)
+        attends = torch.cat([age <= seen, count == 0], dim=1)
+        positions = torch.cat([(seen - age).clamp(min=0), torch.zeros_like(count)], dim=1)
         return Window(
-            slots=(slice(None),), positions=positions, query=count[:, 0].clamp(min=1),
-            bias=torch.where(attended, 0., -torch.inf)[:, None, None])
-
-    def remember(self, past: Tensor, new: Tensor, count: Tensor) -> Tensor:
-        """Return the past (N, L, slots, C) with the frame (N, L, 1, C) added as the newest."""
-        return torch.cat([past[:, :, 1:], new], dim=2)
+            positions=positions, query=seen[:, 0].clamp(min=1),
+            bias=torch.where(attends, 0., -torch.inf)[:, None, None])

@@ -26,17 +26,26 @@ WINDOW_PLACES = 1024  # tokens of a whole window are processed this many places 
 class Window:
     """Which frames the current one attends, per stream: T keys, of which the current is the last.
 
-    slots: the remembered frames among the keys, oldest first. positions: (N, T) indices into the
-    position table, one for each key. query: (N,) the current frame's own as the query. bias:
-    (N, 1, 1, T), 0 where a key is attended, else -inf. absent: (N, 1, 1, T - 1), True for slots
-    before the stream's first frame, in whose place the first key is read; None for nowhere.
+    The keys before it are what is remembered, in the order in which it lies there: the stream's
+    first frame where a model keeps that, then the slots of the ring. positions: (N, T) indices into
+    the position table, one for each key. query: (N,) the current frame's own as the query. bias:
+    (N, 1, 1, T), 0 where a key is attended, else -inf. absent: (N, 1, 1, slots), True for slots
+    that stand for frames before the stream's first one, which is read in their place.
     """
 
-    slots: Sequence[slice]
     positions: Tensor
     query: Tensor
     bias: Tensor
     absent: Tensor | None = None
+
+
+def ages(count: Tensor, slots: int) -> Tensor:
+    """Return how many frames ago each slot of a ring was written, (N, 1) -> (N, slots), 1 to slots.
+
+    count: of the frames seen, or less by a multiple of `slots`. A slot not yet written is older
+    than the count.
+    """
+    return (count - 1 - torch.arange(slots, device=count.device)) % slots + 1
 
 
 class PositionTable(nn.Module):
@@ -71,8 +80,13 @@ class TemporalAttention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return self.to_out[0](y).transpose(0, 1)
 
-    def step(self, h: Tensor, past: Tensor, window: Window) -> Tensor:
-        """The current frame attends the window: h (N, L, C), past (N, L, slots, C) -> (N, L, C)."""
+    def step(
+        self, h: Tensor, past: Tensor, window: Window, first: Tensor | None = None,
+    ) -> Tensor:
+        """The current frame attends the window: h (N, L, C) -> (N, L, C).
+
+        past: (N, L, slots, C); first: (N, L, C) of the stream's first frame, or None.
+        """
         table = self.pos_encoder.pe[0]                                       # (positions, C)
         # embedding, because indexing exports as GatherND, which takes no int32 everywhere
         keys = F.embedding(window.positions, table)                          # (N, T, C)
@@ -87,25 +101,27 @@ class TemporalAttention(nn.Module):
         folded = (q @ w_k).transpose(1, 2)                                   # (N, L, heads, C)
         past = past.to(h.dtype)
         current = h[:, :, None]                                              # (N, L, 1, C)
-        # all slots, then the attended ones: taking those out of the past would copy most of it
         scores = folded @ past.transpose(2, 3)                               # (N, L, heads, slots)
-        slots = torch.arange(past.shape[2], device=h.device)
-        slots = torch.cat([slots[slot] for slot in window.slots])            # (T - 1,)
-        scores = torch.cat([scores[..., slot] for slot in window.slots], dim=-1)
-        if window.absent is not None:
-            scores = torch.where(window.absent, scores[..., :1], scores)
+        if first is not None:
+            first = first[:, :, None].to(h.dtype)                            # (N, L, 1, C)
+            on_first = folded @ first.transpose(2, 3)                        # (N, L, heads, 1)
+            if window.absent is not None:
+                scores = torch.where(window.absent, on_first, scores)
+            scores = torch.cat([on_first, scores], dim=-1)
         scores = torch.cat([scores, folded @ current.transpose(2, 3)], dim=-1)
         scores = scores + (q @ key_positions).transpose(1, 2)                # (N, L, heads, T)
         weights = (scores + window.bias.to(scores.dtype)).softmax(-1)
 
-        on_past = weights[..., :-1]
+        on_past = weights[..., -1 - past.shape[2]:-1]
         y = weights[..., -1:] * current                                      # (N, L, heads, C)
-        if window.absent is not None:
-            absent = on_past * window.absent
-            y = y + absent.sum(-1, keepdim=True) * past[:, :, :1]
-            on_past = on_past - absent
-        spread = (slots[:, None] == torch.arange(past.shape[2], device=h.device)).to(h.dtype)
-        y = y + (on_past @ spread) @ past                                    # 0 where not attended
+        if first is not None:
+            on_first = weights[..., :1]
+            if window.absent is not None:
+                absent = on_past * window.absent
+                on_first = on_first + absent.sum(-1, keepdim=True)
+                on_past = on_past - absent
+            y = y + on_first * first
+        y = y + on_past @ past
         y = y.transpose(1, 2) @ w_v + weights.transpose(1, 2) @ value_positions
         return self.to_out[0](y.transpose(1, 2).flatten(2))
 
@@ -186,18 +202,19 @@ class TemporalModule(nn.Module):
             frames, lambda _, attention, h: attention(h), WINDOW_PLACES)
 
     def step(
-        self, x: Tensor, past: Sequence[Tensor], window: Window,
+        self, x: Tensor, past: Sequence[Tensor], first: Sequence[Tensor | None], window: Window,
     ) -> tuple[Tensor, list[Tensor]]:
         """Refine the current frame of N streams, (N, C, h, w), with what they remember.
 
-        past: for each attention layer (N, h * w, slots, C). Returns the map and, for each layer,
-        what to remember of this frame, (N, h * w, 1, C) in the past's dtype.
+        past, first: for each attention layer (N, h * w, slots, C) and (N, h * w, C) or None.
+        Returns the map and, for each layer, what to remember of this frame, (N, h * w, C) in the
+        past's dtype.
         """
         remembered = []
 
         def attend(index: int, attention: TemporalAttention, h: Tensor) -> Tensor:
-            remembered.append(h[:, :, None].to(past[index].dtype))
-            return attention.step(h, past[index], window)
+            remembered.append(h.to(past[index].dtype))
+            return attention.step(h, past[index], window, first[index])
 
         return self.temporal_transformer(x, attend), remembered
 

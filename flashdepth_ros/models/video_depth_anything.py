@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from .dpt import DECODERS
-from .network import Network, State
-from .temporal import ATTENTIONS, TemporalDPTHead, Window
+from .network import COUNT, Network, State
+from .temporal import ATTENTIONS, TemporalDPTHead, Window, ages
 from .vit import BACKBONES, PATCH, VisionTransformer
 
 WINDOW = 32    # frames that attend each other
@@ -27,7 +27,9 @@ class VideoDepthAnything(Network):
 
     """
 
-    remembered = 1 + KEY_FRAME  # frames: the first one, and all until they have been the key frame
+    # frames in the ring: until they have been the key frame, and the one that is being written
+    slots = KEY_FRAME + 1
+    keeps_first = True
 
     def __init__(
         self, backbone: str, positions: int = WINDOW, always_resample: bool = False,
@@ -41,71 +43,74 @@ class VideoDepthAnything(Network):
     def initial_state(self, streams: int, height: int, width: int) -> State:
         """Return the state of streams that have seen no frame: zeros.
 
-        count: (streams,) frames seen, up to the number remembered. past_{module}_{layer}: (streams,
-        places, remembered, channels) inputs of that attention layer, the newest frame last.
+        count: (streams,) frames seen; from twice the ring's length on, less by that length.
+        past_{module}_{layer}: (streams, places, slots, channels) inputs of that attention layer,
+        frame n at slot n modulo `slots`. first_{module}_{layer}: (streams, places, channels) those
+        of the stream's first frame.
         """
         weight = self.head.scratch.output_conv1.weight
-        state = {'count': weight.new_zeros(streams, dtype=torch.int32)}
+        dtype = self.cache_dtype or weight.dtype
+        state = {COUNT: weight.new_zeros(streams, dtype=torch.int32)}
         shapes = self.head.module_shapes(height // PATCH, width // PATCH)
         for module, (places, channels) in enumerate(shapes):
             for layer in range(ATTENTIONS):
                 state[f'past_{module}_{layer}'] = weight.new_zeros(
-                    (streams, places, self.remembered, channels),
-                    dtype=self.cache_dtype or weight.dtype)
+                    (streams, places, self.slots, channels), dtype=dtype)
+                if self.keeps_first:
+                    state[f'first_{module}_{layer}'] = weight.new_zeros(
+                        (streams, places, channels), dtype=dtype)
         return state
 
     def window(self, count: Tensor) -> Window:
         """Return which frames streams attend that have seen `count` (N,) frames."""
         count = count[:, None]
-        recent = torch.arange(RECENT, 0, -1, device=count.device)            # ages
+        age = ages(count, self.slots)                                        # (N, slots)
         first = count == 0                                                   # (N, 1)
-        # the first frame stands in for all before it, each time with another position
-        absent = torch.cat(
-            [torch.zeros_like(first), count < KEY_FRAME, count < recent], dim=1)  # (N, 31)
-        # and itself attends only itself, as position 0
-        bias = torch.where(first, -torch.inf, 0.).expand(-1, WINDOW - 1)
-        bias = torch.cat([bias, torch.zeros_like(bias[:, :1])], dim=1)       # (N, 32)
+        # every frame is attended, for the first one stands in for all before it, each time with
+        # another position; that one itself attends only itself, as position 0
+        attended = torch.cat([~first, ((age <= RECENT) | (age == KEY_FRAME)) & ~first,
+                              torch.ones_like(first)], dim=1)                # (N, T)
         own = torch.where(first, 0, WINDOW - 1)
-        positions = torch.arange(WINDOW - 1, device=count.device).expand(count.shape[0], -1)
+        place = torch.where(age == KEY_FRAME, 1, (WINDOW - 1 - age).clamp(min=0))
         return Window(
-            slots=(slice(0, 2), slice(-RECENT, None)),
-            positions=torch.cat([positions, own], dim=1), query=own[:, 0],
-            bias=bias[:, None, None], absent=absent[:, None, None])
+            positions=torch.cat([torch.zeros_like(count), place, own], dim=1), query=own[:, 0],
+            bias=torch.where(attended, 0., -torch.inf)[:, None, None],
+            absent=(age > count)[:, None, None])
 
-    def remember(self, past: Tensor, new: Tensor, count: Tensor) -> Tensor:
-        """Return the past (N, L, slots, C) with the frame (N, L, 1, C) added as the newest.
-
-        The one shift is the copy that a new state needs anyway: a ring would be copied as well.
-        """
-        first = (count == 0)[:, None, None, None]
-        return torch.cat([torch.where(first, new, past[:, :, :1]), past[:, :, 2:], new], dim=2)
+    def count_after(self, count: Tensor) -> Tensor:
+        """Return the count of frames seen after one more, (N,) -> (N,)."""
+        count = count + 1
+        return torch.where(count < 2 * self.slots, count, count - self.slots)
 
     def encode(self, frames: Tensor) -> list[Tensor]:
         """Normalised frames (B, 3, H, W) -> the decoder's inputs at levels 1 to 4."""
         grid = (frames.shape[-2] // PATCH, frames.shape[-1] // PATCH)
         return self.head.levels(self.pretrained(frames, self.taps), grid)
 
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+    def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> depth (N, H, W), see the unit.
 
-        A new state is returned; the given one is not changed. Copying it takes 2 percent of a step
-        of vda-s at 518 x 518 on a CPU.
+        The changes have one slot of each ring.
         """
-        count = state['count']
+        count = state[COUNT]
         window = self.window(count)
-        new_state = {'count': (count + 1).clamp(max=self.remembered)}
+        changes = {COUNT: self.count_after(count)}
+        is_first = (count == 0)[:, None, None]
 
         def temporal(index: int, x: Tensor) -> Tensor:
-            names = [f'past_{index}_{layer}' for layer in range(ATTENTIONS)]
-            x, new = self.head.temporal_module(index).step(
-                x, [state[name] for name in names], window)
-            for name, h in zip(names, new, strict=True):
-                new_state[name] = self.remember(state[name], h, count)
+            names = [f'{index}_{layer}' for layer in range(ATTENTIONS)]
+            x, remembered = self.head.temporal_module(index).step(
+                x, [state[f'past_{name}'] for name in names],
+                [state.get(f'first_{name}') for name in names], window)
+            for name, h in zip(names, remembered, strict=True):
+                changes[f'past_{name}'] = h[:, :, None]
+                if self.keeps_first:
+                    changes[f'first_{name}'] = torch.where(is_first, h, state[f'first_{name}'])
             return x
 
         level1, level2, level3, level4 = self.encode(frames)
         path = self.head.refine(level3, level4, level2.shape[-2:], temporal)
-        return self.head.finish(path, level1, level2, *frames.shape[-2:]), new_state
+        return self.head.finish(path, level1, level2, *frames.shape[-2:]), changes
 
     def decode_window(self, frames: Sequence[Sequence[Tensor]]) -> Iterator[Tensor]:
         """Up to 32 frames, each as `encode` returned it for one frame -> (H, W) for each, in order.

@@ -12,7 +12,7 @@ pytest.importorskip('onnxscript')
 
 
 @pytest.mark.parametrize(('model', 'height', 'width', 'states'), [
-    ('flashdepth-s', 140, 182, 1), ('vda-s', 84, 112, 9), ('ovda-c16', 84, 112, 9)])
+    ('flashdepth-s', 140, 182, 1), ('vda-s', 84, 112, 17), ('ovda-c16', 84, 112, 9)])
 def test_stock_operators_and_fixed_shapes(model, height, width, states):
     _, graph = graph_of(model, height, width)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [('', 18)]
@@ -39,7 +39,7 @@ def test_metadata():
                                            'precision', 'weights_sha256')} == {
         'model': 'flashdepth-s', 'height': '140', 'width': '182', 'streams': '1', 'unit': '100/m',
         'precision': 'fp32', 'weights_sha256': 'random'}
-    assert facts['state'] == '[["ssm", [1, 4, 8, 32, 256], "float32"]]'
+    assert facts['state'] == '[["ssm", [1, 4, 8, 32, 256], "float32", [1, 4, 8, 32, 256]]]'
 
 
 def test_half_precision_is_written_in_the_graph():

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from flashdepth_ros.models import Unit, build_model, randomise
+from flashdepth_ros.models.network import advance
 from flashdepth_ros.models.temporal import HEADS, TemporalAttention
 from flashdepth_ros.models.video_depth_anything import WINDOW
 from flashdepth_ros.models.video_window import WindowedDepth, scale_and_shift
@@ -34,9 +35,9 @@ def online_window(cache):
 
 
 @pytest.mark.parametrize(('name', 'positions', 'window', 'steps'), [
-    ('vda-s', WINDOW, streaming_window, 90),
-    ('ovda-c16', 16, online_window(16), 40),
-    ('ovda-c8', 8, online_window(8), 20),
+    ('vda-s', WINDOW, streaming_window, 180),
+    ('ovda-c16', 16, online_window(16), 70),
+    ('ovda-c8', 8, online_window(8), 40),
 ])
 @torch.inference_mode()
 def test_window_policy(name, positions, window, steps):
@@ -47,10 +48,16 @@ def test_window_policy(name, positions, window, steps):
     history = list(torch.randn(steps, PLACES, DIM, generator=torch.Generator().manual_seed(0)))
     # the second stream starts 7 frames late
     starts = (0, 7)
-    past = torch.zeros(2, PLACES, model.remembered, DIM)
-    count = torch.zeros(2, dtype=torch.int32)
+    state = {'count': torch.zeros(2, dtype=torch.int32),
+             'past': torch.zeros(2, PLACES, model.slots, DIM), 'first': torch.zeros(2, PLACES, DIM)}
+
+    def attend(state):
+        return attention.step(
+            h.expand(2, -1, -1), state['past'], model.window(state['count']),
+            state['first'] if model.keeps_first else None)
+
     for n, h in enumerate(history):
-        actual = attention.step(h.expand(2, -1, -1), past, model.window(count))
+        actual = attend(state)
         for stream, start in enumerate(starts):
             if n >= start:
                 frames, key_positions, query_position = window(n - start)
@@ -58,10 +65,16 @@ def test_window_policy(name, positions, window, steps):
                     attention, [history[start + i] for i in frames], torch.tensor(key_positions),
                     h, query_position)
                 torch.testing.assert_close(actual[stream], expected, atol=1e-5, rtol=1e-5)
-        past = model.remember(past, h[None, :, None].expand(2, -1, -1, -1), count)
-        count = (count + 1).clamp(max=model.remembered)
+        count = state['count']
+        following = advance(state, {
+            'count': model.count_after(count), 'past': h[None, :, None].expand(2, -1, -1, -1),
+            'first': torch.where((count == 0)[:, None, None], h, state['first'])})
+        assert torch.equal(attend(state), actual)  # no slot was written that this state attends
+        state = following
         if n < starts[1]:
-            past[1], count[1] = 0, 0
+            for value in state.values():
+                value[1] = 0
+    assert state['count'].max() < 2 * model.slots <= steps
 
 
 @torch.inference_mode()
