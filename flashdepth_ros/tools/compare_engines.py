@@ -1,10 +1,13 @@
 """Measure engines against plain PyTorch: the time of a step, and how far their depth departs.
 
+Plain is the network as its authors write it (models/plain.py), eager and in float32.
+
 All engines take turns on every frame, so that whatever else the machine does hits all of them; each
 carries its own state through the whole sequence.
 """
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+import contextlib
 from dataclasses import dataclass, field
 import itertools
 import statistics
@@ -17,12 +20,26 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..engines import BACKENDS, Engine, EngineError, open_engine
 from ..engines.cores import physical_cores
+from ..engines.engine import Request
+from ..engines.pytorch import TorchEngine
 from ..engines.trust import deviation, natural_frames
 from ..frames import open_source
 from ..models import MODELS, CheckpointError, build_model, prepare_frame
+from ..models.plain import write_plainly
 from ..models.weights import resolve_weights
 
-REFERENCE = 'torch:fp32'
+PLAIN, TORCH = 'plain', 'torch:fp32'
+
+
+class PlainEngine(TorchEngine):
+    """The plain network run by PyTorch, one layer after the other."""
+
+    backend = PLAIN
+
+    def __init__(self, request: Request):
+        super().__init__(request)
+        write_plainly(self._model).to(
+            memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
 @dataclass
@@ -61,16 +78,19 @@ def step_flops(model: str, height: int, width: int) -> int:
 
 
 def matmul_peak(seconds: float = 0.5) -> dict[str, float]:
-    """Measure what large matrix products reach here, in operations a second, by library.
+    """Measure what large matrix products reach here, in operations a second, by precision.
 
-    The best of what PyTorch and NumPy (OpenBLAS) reach in float32, and PyTorch in bfloat16.
+    The best of what PyTorch, NumPy (OpenBLAS) and OpenVINO, where there is one, reach in float32,
+    and of PyTorch in bfloat16.
     """
     size = 1536
     a = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
     tensors = {dtype: torch.from_numpy(a).to(dtype) for dtype in (torch.float32, torch.bfloat16)}
-    products: dict[str, tuple[Callable[[], object], ...]] = {
-        'fp32': (lambda: a @ a, lambda: tensors[torch.float32] @ tensors[torch.float32]),
-        'bf16': (lambda: tensors[torch.bfloat16] @ tensors[torch.bfloat16],)}
+    products: dict[str, list[Callable[[], object]]] = {
+        'fp32': [lambda: a @ a, lambda: tensors[torch.float32] @ tensors[torch.float32]],
+        'bf16': [lambda: tensors[torch.bfloat16] @ tensors[torch.bfloat16]]}
+    with contextlib.suppress(ImportError):
+        products['fp32'].append(_openvino_product(a))
     peaks = {}
     for precision, functions in products.items():
         best = float('inf')
@@ -84,13 +104,29 @@ def matmul_peak(seconds: float = 0.5) -> dict[str, float]:
     return peaks
 
 
+def _openvino_product(a: np.ndarray) -> Callable[[], object]:
+    """Return a function that multiplies a matrix with itself in OpenVINO; ImportError."""
+    import openvino
+    from openvino import opset13
+    port = opset13.parameter(list(a.shape), a.dtype)
+    model = openvino.Model([opset13.matmul(port, opset13.constant(a), False, False)], [port])
+    request = openvino.Core().compile_model(model, 'CPU', {
+        'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY',
+        'INFERENCE_NUM_THREADS': physical_cores()}).create_infer_request()
+    request.set_input_tensor(openvino.Tensor(a))
+    return request.infer
+
+
 def compare(
     model: str, weights: str, engines: Sequence[str], height: int, width: int, steps: int,
     source: str | None = None,
 ) -> dict[str, Row]:
-    """Run engines ('backend:precision') in turns over the same frames, the reference first."""
-    rows = {}
-    for name in dict.fromkeys((REFERENCE, *engines)):
+    """Run engines ('backend:precision') in turns over the same frames, the plain network first."""
+    begin = time.perf_counter()
+    plain = PlainEngine(Request(MODELS[model], weights, 'cpu', 'fp32', height, width))
+    rows = {PLAIN: Row(plain, time.perf_counter() - begin)}
+    plain.warm_up()
+    for name in dict.fromkeys((TORCH, *engines)):
         backend, _, precision = name.partition(':')
         begin = time.perf_counter()
         engine = open_engine(model, weights, backend, precision=precision or 'auto',
@@ -104,23 +140,26 @@ def compare(
             output, states[name] = row.engine.step(frames, states[name])
             output = output.cpu()  # waits for the device
             row.times.append(time.perf_counter() - begin)
-            if name == REFERENCE:
+            if name == PLAIN:
                 expected = output
             row.deviations.append(deviation(output, expected))
     return rows
 
 
-def table(rows: dict[str, Row], flops: int) -> str:
+def table(rows: dict[str, Row], flops: int, peaks: dict[str, float]) -> str:
     """Return the measurements as a Markdown table."""
-    base = statistics.median(rows[REFERENCE].times)
-    lines = ['| engine | ms (median) | ms (best) | speed-up | GFLOP/s | AbsRel to PyTorch fp32 '
-             '(mean, worst step) | opened in s |', '|' + ' --- |' * 7]
+    plain, torch_ = (statistics.median(rows[name].times) for name in (PLAIN, TORCH))
+    lines = ['| engine | ms (median) | ms (best) | times as fast as plain | as torch:fp32 | '
+             'GFLOP/s | of the fp32 peak | AbsRel to plain (mean, worst step) | opened in s |',
+             '|' + ' --- |' * 9]
     for name, row in rows.items():
         median = statistics.median(row.times)
         lines.append(
-            f'| {name} | {1e3 * median:.0f} | {1e3 * min(row.times):.0f} | {base / median:.2f} | '
-            f'{flops / median / 1e9:.0f} | {statistics.mean(row.deviations):.1e}, '
-            f'{max(row.deviations):.1e} | {row.opened:.1f} |')
+            f'| {name} | {1e3 * median:.0f} | {1e3 * min(row.times):.0f} | {plain / median:.2f} | '
+            f'{torch_ / median:.2f} | {flops / median / 1e9:.0f} | '
+            f'{100 * flops / median / peaks["fp32"]:.0f} % | '
+            f'{statistics.mean(row.deviations):.1e}, {max(row.deviations):.1e} | '
+            f'{row.opened:.1f} |')
     return '\n'.join(lines)
 
 
@@ -170,11 +209,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     flops = step_flops(options.model, height, width)
     peaks = matmul_peak()
-    print(f'{options.model}, {width}x{height}, {len(rows[REFERENCE].times)} steps, '
+    print(f'{options.model}, {width}x{height}, {len(rows[PLAIN].times)} steps, '
           f'{physical_cores()} cores, {flops / 1e9:.0f} GFLOP a step; matrix products reach '
           + ', '.join(f'{peak / 1e9:.0f} GFLOP/s in {name}' for name, peak in peaks.items()))
     print()
-    print(table(rows, flops))
+    print(table(rows, flops, peaks))
     return 0
 
 
