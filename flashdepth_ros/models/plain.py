@@ -2,6 +2,8 @@
 
 Where the published code has a faster path for CUDA alone (xFormers), this is the one without it.
 """
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ class PlainAttention(Attention):
 class PlainFusionBlock(FeatureFusionBlock):
     """The 1x1 convolution after the upsampling."""
 
-    def forward(self, x: Tensor, skip: Tensor | None, size: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor | None, size: Sequence[int]) -> Tensor:
         if skip is not None:
             x = x + self.resConfUnit1(skip)
         return self.out_conv(upsample(self.resConfUnit2(x), size))

@@ -82,6 +82,25 @@ def test_fp32_equals_pytorch_at_more_sizes(backend, model, height, width):
 
 
 @pytest.mark.parametrize('backend', ON_CPU)
+@pytest.mark.parametrize(('model', 'before'), [('vda-s', 80), ('ovda-c16', 28)])
+def test_a_full_memory_is_written_again_from_its_start(backend, model, before):
+    """The ring and the count of frames come round, as after 84 and 32 frames of a stream."""
+    engines = [opened(model, name, 84, 112) for name in ('torch', backend)]
+    generator = torch.Generator().manual_seed(0)
+    full = {name: torch.randn(value.shape, generator=generator)
+            for name, value in engines[0].initial_state().items()}
+    full['count'] = torch.tensor([before], dtype=torch.int32)
+    states = [{name: value.clone() for name, value in full.items()} for _ in engines]
+    for frame in reference(model, 84, 112)[0][:8]:
+        expected, states[0] = engines[0].step(frame, states[0])
+        output, states[1] = engines[1].step(frame, states[1])
+        assert_same(output, expected, 1e-3)
+    assert states[1]['count'] == before + 8 - before // 2 - 2
+    for name, value in states[0].items():
+        assert_same(states[1][name].float(), value.float(), 1e-3)
+
+
+@pytest.mark.parametrize('backend', ON_CPU)
 def test_resized_streams_and_states_of_two_cameras(backend):
     small = opened('flashdepth-s', backend, 70, 84)
     engine = small.resized(140, 182)
