@@ -4,6 +4,8 @@ import numpy as np
 from .bands import bands
 from .models import Unit
 
+LARGEST = np.finfo(np.float32).max
+
 MODES = ('nominal', 'fixed', 'reference', 'ground')
 
 
@@ -65,7 +67,7 @@ def to_metres(
                 else:
                     np.multiply(values, np.float32(weight), out=metres)
                 metres += np.float32(shift)
-                np.maximum(metres, np.float32(0), out=metres)
+                np.clip(metres, np.float32(0), LARGEST, out=metres)
                 np.divide(np.float32(1), metres, out=metres)
             # divided by 0: a mask takes ten times as long where near and far pixels alternate
             np.divide(metres, metres <= max_range, out=metres)
