@@ -1,6 +1,5 @@
 """The step run by OpenVINO, on a CPU or an Intel GPU."""
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -70,14 +69,12 @@ class OpenVinoEngine(GraphEngine):
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         self._check(frames)
         output, changes = self._outputs()
-
-        def shared(tensor: Tensor) -> Any:
-            return self._library.Tensor(np.asarray(tensor.contiguous()), shared_memory=True)
-
-        for name, tensor in {FRAMES: frames, **state}.items():
-            self._request_object.set_tensor(name, shared(tensor))
-        for name, tensor in {OUTPUT: output, **{NEW + n: x for n, x in changes.items()}}.items():
-            self._request_object.set_tensor(name, shared(tensor))
+        # kept until the end: OpenVINO does not own the memory that it is given
+        arrays = {name: np.asarray(tensor.contiguous()) for name, tensor in {
+            FRAMES: frames, **state, OUTPUT: output,
+            **{NEW + name: x for name, x in changes.items()}}.items()}
+        for name, array in arrays.items():
+            self._request_object.set_tensor(name, self._library.Tensor(array, shared_memory=True))
         try:
             self._request_object.infer()
         except RuntimeError as error:
