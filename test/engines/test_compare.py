@@ -1,6 +1,8 @@
 """compare_engines measures against the plain network."""
 import re
 
+import cv2
+import numpy as np
 import pytest
 
 from flashdepth_ros.tools import compare_engines
@@ -25,3 +27,11 @@ def test_wrong_arguments(arguments):
     with pytest.raises(SystemExit) as exit_:
         compare_engines.main(arguments)
     assert exit_.value.code == 2
+
+
+def test_a_size_that_the_model_does_not_use(capsys, tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((168, 84, 3), np.uint8))
+    assert compare_engines.main([
+        '--model', 'vda-s', '--weights', 'random', '--size', '84x168', '--steps', '1', '--video',
+        str(tmp_path), 'torch']) == 1
+    assert re.search(r'vda-s brings a video of 84x168 to \d+x\d+: choose', capsys.readouterr().err)
