@@ -63,8 +63,8 @@ def sequence(
     frame_format = MODELS[model].frame
     size = frame_format.network_size(height, width, min(height, width))
     if size != (height, width):
-        raise ValueError(f'{model} brings a video of {width}x{height} to {size[1]}x{size[0]}: choose '
-                         f'a --size that it keeps, such as 518x518')
+        raise ValueError(f'{model} brings a video of {width}x{height} to {size[1]}x{size[0]}: '
+                         f'choose a --size that it keeps, such as 518x518')
     with open_source(source) as frames:
         for rgb in itertools.islice(iter(frames), steps):
             rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
