@@ -1,0 +1,36 @@
+"""The node publishes PyTorch's depth, whichever library runs the network."""
+import numpy as np
+import pytest
+from ros_rig import SECOND, street, to_array
+from sensor_msgs.msg import Image
+import torch
+
+from flashdepth_ros.engines import BACKENDS
+from flashdepth_ros.engines.export import load_model
+from flashdepth_ros.models import model_spec, prepare_frame
+
+
+@pytest.mark.parametrize(('backend', 'name', 'height', 'width'), [
+    ('onnx', 'flashdepth-s', 70, 84), ('openvino', 'flashdepth-s', 70, 84),
+    ('openvino', 'vda-s', 84, 112), ('openvino', 'ovda-c16', 84, 112)])
+def test_depth_is_pytorchs(rig, cache_home, monkeypatch, backend, name, height, width):
+    for package in BACKENDS[backend].packages:
+        pytest.importorskip(package)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(cache_home))
+    node = rig(**{
+        'model.name': name, 'engine.backend': backend, 'input.short_side': height,
+        'input.width': width, 'input.height': height, 'scale.mode': 'fixed'}).activate()
+    outputs = node.collect(Image, 'disparity/image')
+    assert node.spin_until(lambda: node.depth_node.count_subscribers('/disparity/image'))
+    node.spin_until(lambda: False, 0.3)  # matched is later than seen
+    spec = model_spec(name)
+    model = load_model(spec, 'random')
+    state = model.initial_state(1, height, width)
+    for i, rgb in enumerate(street(5, height, width)):
+        node.depth_of(rgb, (i + 1) * SECOND // 10)
+        with torch.inference_mode():
+            expected, state = model.step(prepare_frame(rgb, spec.frame, height)[None], state)
+        assert node.status.backend == backend
+        assert node.spin_until(lambda i=i: len(outputs) > i)
+        departure = np.abs(to_array(outputs[-1]) - expected[0].numpy()).max()
+        assert departure < 1e-4 * expected.max()
