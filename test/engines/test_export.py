@@ -1,6 +1,6 @@
 """The exported graph: what is in it, and what it says of itself."""
 import pytest
-from reference import assert_same, graph_of, reference
+from reference import assert_same, graph_file, reference
 
 from flashdepth_ros.engines import EngineError, open_engine
 from flashdepth_ros.engines.export import GraphKey, read_metadata
@@ -14,7 +14,7 @@ pytest.importorskip('onnxscript')
 @pytest.mark.parametrize(('model', 'height', 'width', 'states'), [
     ('flashdepth-s', 140, 182, 1), ('vda-s', 84, 112, 17), ('ovda-c16', 84, 112, 9)])
 def test_stock_operators_and_fixed_shapes(model, height, width, states):
-    _, graph = graph_of(model, height, width)
+    graph = onnx.load(graph_file(model, height, width), load_external_data=False)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [('', 18)]
     assert not graph.functions
     operators = {node.op_type for node in graph.graph.node}
@@ -33,8 +33,7 @@ def test_stock_operators_and_fixed_shapes(model, height, width, states):
 
 
 def test_metadata():
-    path, _ = graph_of('flashdepth-s', 140, 182)
-    facts = read_metadata(path)
+    facts = read_metadata(graph_file('flashdepth-s', 140, 182))
     assert {name: facts[name] for name in ('model', 'height', 'width', 'streams', 'unit',
                                            'precision', 'weights_sha256')} == {
         'model': 'flashdepth-s', 'height': '140', 'width': '182', 'streams': '1', 'unit': '100/m',
@@ -43,7 +42,8 @@ def test_metadata():
 
 
 def test_half_precision_is_written_in_the_graph():
-    _, graph = graph_of('flashdepth-s', 140, 182, 'bf16')
+    graph = onnx.load(
+        graph_file('flashdepth-s', 140, 182, 'bf16'), load_external_data=False)
     half = onnx.TensorProto.BFLOAT16
     lowered = [x.name for x in graph.graph.initializer if x.data_type == half and len(x.dims) == 2]
     assert len(lowered) == 24  # two layers in each of twelve MLPs

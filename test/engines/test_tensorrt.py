@@ -1,6 +1,6 @@
 """Every graph is legal for TensorRT and builds, for a GPU that is not here."""
 import pytest
-from reference import graph_of
+from reference import graph_file
 import torch
 
 from flashdepth_ros.engines import EngineError, open_engine, tensorrt
@@ -27,7 +27,7 @@ def library():
     ('flashdepth-s', 140, 182, 'fp16'), ('flashdepth-s', 140, 182, 'fp32'),
     ('vda-s', 84, 112, 'fp32'), ('ovda-c16', 84, 112, 'fp32')])
 def test_builds_for_a_named_gpu(library, tmp_path, model, height, width, precision):
-    path, _ = graph_of(model, height, width, precision)
+    path = graph_file(model, height, width, precision)
     plan = build_plan(library, path, compute_capability='SM89')
     assert len(plan) > 1_000_000
     file = tmp_path / 'step.plan'
@@ -40,7 +40,7 @@ def test_builds_for_a_named_gpu(library, tmp_path, model, height, width, precisi
 
 
 def test_the_large_model_parses(library):  # building it takes half a minute
-    path, _ = graph_of('flashdepth', 84, 112)
+    path = graph_file('flashdepth', 84, 112)
     logger = tensorrt._logger(library)
     network = tensorrt.parse_graph(library, library.Builder(logger), logger, path)
     assert network.num_layers > 500 and network.num_outputs == 2

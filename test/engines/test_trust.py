@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from reference import graph_of
+from reference import graph_file
 import torch
 
 from flashdepth_ros.engines import EngineError, graph, open_engine, trust
@@ -36,8 +36,8 @@ def test_deviation():
 @pytest.fixture(scope='module')
 def wrong_engine(tmp_path_factory) -> Path:
     """A graph with other weights than its metadata say."""
-    _, wrong = graph_of('flashdepth-s', 70, 84)
     onnx = pytest.importorskip('onnx')
+    wrong = onnx.load(graph_file('flashdepth-s', 70, 84))
     tensor = next(x for x in wrong.graph.initializer if x.name.endswith('output_conv1.weight'))
     values = onnx.numpy_helper.to_array(tensor)
     tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), tensor.name))

@@ -11,8 +11,7 @@ from flashdepth_ros.models import model_spec, prepare_frame
 
 
 @pytest.mark.parametrize(('backend', 'name', 'height', 'width'), [
-    ('onnx', 'flashdepth-s', 70, 84), ('openvino', 'flashdepth-s', 70, 84),
-    ('openvino', 'vda-s', 84, 112), ('openvino', 'ovda-c16', 84, 112)])
+    ('onnx', 'flashdepth-s', 70, 84), ('openvino', 'vda-s', 84, 112)])
 def test_depth_is_pytorchs(rig, cache_home, monkeypatch, backend, name, height, width):
     for package in BACKENDS[backend].packages:
         pytest.importorskip(package)
