@@ -1,4 +1,6 @@
 """Every graph is legal for TensorRT and builds, for a GPU that is not here."""
+import os
+
 import pytest
 from reference import graph_file
 import torch
@@ -39,6 +41,7 @@ def test_builds_for_a_named_gpu(library, tmp_path, model, height, width, precisi
         read_plan(file)
 
 
+@pytest.mark.skipif(os.environ.get('SOAK') != 'full', reason='make soak runs it: it is slow')
 def test_the_large_model_parses(library):  # building it takes half a minute
     path = graph_file('flashdepth', 84, 112)
     logger = tensorrt._logger(library)

@@ -76,7 +76,7 @@ def children() -> set[psutil.Process]:
 def test_a_short_run(tmp_path, domain, monkeypatch, capfd):
     before = children()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
-    assert main(['--size', '98x84', '--backend', 'torch', '--short-side', '0', '--rate', '5',
+    assert main(['--size', '98x84', '--backend', 'torch', '--short-side', '0', '--rate', '10',
                  '--frames', '20', '--blocks', '2', '--cameras', '2',
                  '--against', 'points.stride=1', '--output', str(tmp_path)]) == 0
     report = json.loads((tmp_path / 'bench.json').read_text())
