@@ -67,6 +67,7 @@ def to_metres(
                 else:
                     np.multiply(values, np.float32(weight), out=metres)
                 metres += np.float32(shift)
+                # np.maximum with a scalar takes three times as long
                 np.clip(metres, np.float32(0), LARGEST, out=metres)
                 np.divide(np.float32(1), metres, out=metres)
             # divided by 0: a mask takes ten times as long where near and far pixels alternate

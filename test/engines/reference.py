@@ -41,7 +41,7 @@ def assert_same_stream(
     state = engine.initial_state()
     for frame, wanted in zip(frames, expected, strict=True):
         given = state
-        # a camera's frames are prepared as planes of a picture, and lie in memory like that
+        # a frame may lie in memory as the picture does that it was made of: pixel by pixel
         frame = frame.contiguous(memory_format=torch.channels_last)
         output, state = engine.step(frame, state)
         assert_same(output, wanted, tolerance)
