@@ -26,8 +26,8 @@ WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
 # fast ones first
-TESTS ?= test/test_*.py test/models test/simulation test/training test/ros \
-  test/launch test/engines test/soak
+TESTS ?= $(addprefix test/,images metres streams weights files models ros scoring simulation \
+  training tools cameras node benchmark launch engines soak)
 PYTEST_OPTIONS ?= -ra
 LINTED := flashdepth_ros test launch setup.py
 

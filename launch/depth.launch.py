@@ -1,7 +1,7 @@
 """Depth of one camera: ros2 launch flashdepth_ros depth.launch.py image:=/camera/image_raw."""
 from launch.substitutions import LaunchConfiguration
 
-from flashdepth_ros.launching import COMMON, declare, depth_node, one_camera, rviz
+from flashdepth_ros.ros.launching import COMMON, declare, depth_node, one_camera, rviz
 from launch import LaunchDescription
 
 ARGUMENTS = (

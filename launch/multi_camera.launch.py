@@ -2,7 +2,7 @@
 
 ros2 launch flashdepth_ros multi_camera.launch.py cameras:=front,rear image:=/{camera}/image_raw
 """
-from flashdepth_ros.launching import COMMON, declare, depth_node, sibling
+from flashdepth_ros.ros.launching import COMMON, declare, depth_node, sibling
 from launch import LaunchDescription
 
 ARGUMENTS = (

@@ -8,7 +8,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from flashdepth_ros.launching import COMMON, SHARE, boolean, declare, depth_node, one_camera
+from flashdepth_ros.ros.launching import COMMON, SHARE, boolean, declare, depth_node, one_camera
 from launch import LaunchDescription
 
 ARGUMENTS = (

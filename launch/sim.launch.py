@@ -8,7 +8,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from flashdepth_ros.launching import COMMON, SHARE, boolean, declare, depth_node, rviz
+from flashdepth_ros.ros.launching import COMMON, SHARE, boolean, declare, depth_node, rviz
 from launch import LaunchDescription
 
 ARGUMENTS = (

@@ -1,16 +1,21 @@
-"""What all tests share."""
+"""What all tests share: real nodes over real DDS, each test in a ROS domain of its own."""
 import fcntl
 import itertools
 import os
 from pathlib import Path
+import signal
+import subprocess
 import sys
 import tempfile
 
 import pytest
 
-import flashdepth_ros  # noqa: F401  before PyTorch, whose threads it keeps from spinning
+from flashdepth_ros.ros.openmp import spin_briefly
 
+spin_briefly()  # before PyTorch is loaded
 sys.path.insert(0, str(Path(__file__).parent))  # ros_rig, for the tests in folders below
+
+from ros_rig import Reference, Rig  # noqa: E402
 
 # of the domains that need no ephemeral ports
 _DOMAINS = itertools.cycle(range(1 + os.getpid() % 50, 100))
@@ -34,3 +39,44 @@ def domain():
 def cache_home(tmp_path_factory):
     """Return a folder for XDG_CACHE_HOME where engines are kept for all tests that share them."""
     return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture
+def rig(domain):
+    """Make Rigs (namespace='', **parameters); they are closed at the end."""
+    rigs = []
+
+    def make(**parameters) -> Rig:
+        rigs.append(Rig(domain, **parameters))
+        return rigs[-1]
+
+    yield make
+    for each in rigs:
+        each.close()
+
+
+@pytest.fixture(scope='session')
+def reference():
+    return Reference()
+
+
+@pytest.fixture
+def start(domain):
+    """Start executables of the package in the test's domain, with ROS arguments."""
+    running = []
+
+    def run(name: str, *arguments: str) -> subprocess.Popen:
+        running.append(subprocess.Popen(
+            [sys.executable, '-m', f'flashdepth_ros.{name}', '--ros-args', *arguments],
+            env={**os.environ, 'ROS_DOMAIN_ID': str(domain)}, stderr=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield run
+    for process in running:
+        if process.poll() is None:  # a killed process would leave its shared memory behind
+            process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()

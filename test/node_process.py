@@ -16,8 +16,8 @@ from ros_rig import PLUMBING, SECOND, Client, Reference, camera, street, to_arra
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from flashdepth_ros.geometry import unproject
-from flashdepth_ros.messages import stamp_to_ns
+from flashdepth_ros.images.points import unproject
+from flashdepth_ros.ros.message import stamp_to_ns
 
 SMALL = street(2, 70, 70)  # of the smallest size that FlashDepth-S takes
 # short_side bounds the cost of whatever size of image comes

@@ -16,12 +16,15 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 import torch
 
-from flashdepth_ros.depth_node import DepthNode
-from flashdepth_ros.executor import PoolExecutor
-from flashdepth_ros.geometry import Intrinsics
-from flashdepth_ros.messages import intrinsics_to_info, rgb_to_image, stamp_to_ns
+from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.models import build_model, prepare_frame, randomise
-from flashdepth_ros.process import keep_large_buffers, use_transport_profile
+from flashdepth_ros.node.depth_node import DepthNode
+from flashdepth_ros.ros.camera_info import intrinsics_to_info
+from flashdepth_ros.ros.executor import PoolExecutor
+from flashdepth_ros.ros.image_messages import rgb_to_image
+from flashdepth_ros.ros.memory import keep_large_buffers
+from flashdepth_ros.ros.message import stamp_to_ns
+from flashdepth_ros.ros.transport import use_transport_profile
 
 keep_large_buffers()
 use_transport_profile()

@@ -13,10 +13,11 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from ..executable import leave, prepare
-from ..geometry import Intrinsics
-from ..messages import intrinsics_to_info, rgb_to_image
-from ..qos import NEWEST_SENSOR_DATA
+from ..images.intrinsics import Intrinsics
+from ..ros.camera_info import intrinsics_to_info
+from ..ros.image_messages import rgb_to_image
+from ..ros.program import leave, prepare
+from ..ros.qos import NEWEST_SENSOR_DATA
 from .pictures import forth_and_back, made, of_video
 
 SECOND = 1_000_000_000

@@ -20,10 +20,10 @@ from rclpy.executors import (
 )
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from ..executable import leave, prepare
-from ..messages import stamp_to_ns
 from ..msg import DepthStatus
-from ..qos import NEWEST_RELIABLE
+from ..ros.message import stamp_to_ns
+from ..ros.program import leave, prepare
+from ..ros.qos import NEWEST_RELIABLE
 
 SECOND = 1_000_000_000
 TOPICS = {'depth/image': Image, 'depth/camera_info': CameraInfo, 'points': PointCloud2}

@@ -4,7 +4,7 @@ import itertools
 import cv2
 import numpy as np
 
-from ..frames import open_source
+from ..files.sources import open_source
 
 PICTURES = 12  # kept in memory, played forth and back so that the scene moves steadily
 

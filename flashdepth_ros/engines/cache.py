@@ -16,7 +16,7 @@ from pathlib import Path
 import shutil
 import tempfile
 
-from ..models.weights import cache_folder
+from ..weights.folder import cache_folder
 from .engine import EngineError
 
 ABOUT = 'entry.json'

@@ -23,7 +23,7 @@ from ..models import ModelSpec, Network, build_model, load_weights, model_spec, 
 from ..models.dpt import DPTHead
 from ..models.flashdepth import FlashDepth
 from ..models.vit import PATCH, Attention, Block, VisionTransformer
-from ..models.weights import sha256
+from ..weights.record import sha256
 from . import cache
 from .engine import EngineError, missing
 from .precision import lower

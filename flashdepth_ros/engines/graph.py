@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..preparation import PreparationError, prepare_apart
 from . import cache, trust
 from .engine import MOST_SIZES, Engine, EngineError, Request, State
 from .export import GraphKey, StateTensor, cached_graph, load_model
+from .preparation import PreparationError, prepare_apart
 
 log = logging.getLogger(__name__)
 

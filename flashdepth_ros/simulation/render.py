@@ -12,7 +12,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..geometry import Intrinsics
+from ..images.intrinsics import Intrinsics
 from .egl import open_context
 from .scene import Scene
 

@@ -1,1 +1,4 @@
-"""Command line tools, each also `python3 -m flashdepth_ros.tools.NAME`. No ROS here."""
+"""Programs for people; each is a process of its own."""
+from ..ros.openmp import spin_briefly
+
+spin_briefly()  # before any of them loads PyTorch

@@ -19,9 +19,9 @@ from ..benchmark.processes import BenchmarkError
 from ..benchmark.report import Result, as_json, plot, table
 from ..engines import BACKENDS, PRECISIONS, choose
 from ..engines.cores import physical_cores, processor
-from ..frames import SourceError, open_source
+from ..files.sources import SourceError, open_source
 from ..models import MODELS, model_spec
-from ..parameters import PARAMETERS
+from ..node.parameter_table import PARAMETERS
 from .compare_engines import matmul_peak, step_flops
 
 SHORT = {'model': 'model.name', 'weights': 'model.weights', 'backend': 'engine.backend',

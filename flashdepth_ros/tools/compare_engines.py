@@ -23,10 +23,10 @@ from ..engines.cores import physical_cores
 from ..engines.engine import Request
 from ..engines.pytorch import TorchEngine
 from ..engines.trust import deviation, natural_frames
-from ..frames import open_source
+from ..files.sources import open_source
 from ..models import MODELS, CheckpointError, build_model, prepare_frame
 from ..models.plain import write_plainly
-from ..models.weights import resolve_weights
+from ..weights.choice import resolve_weights
 
 PLAIN, TORCH = 'plain', 'torch:fp32'
 

@@ -19,15 +19,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, PointCloud2
 from tqdm import tqdm
 
-from .. import metrics
-from ..frames import SourceError, open_source
-from ..messages import image_to_depth, image_to_rgb, stamp_to_ns
+from ..files.sources import SourceError, open_source
+from ..images.preview import colour_depth
 from ..models import MODELS, CheckpointError, model_spec
-from ..models.weights import BUNDLED, choose_model
 from ..msg import DepthStatus
-from ..preview import colour_depth
-from ..process import keep_large_buffers, use_transport_profile
-from ..qos import NEWEST_SENSOR_DATA
+from ..ros.image_messages import image_to_depth, image_to_rgb
+from ..ros.memory import keep_large_buffers
+from ..ros.message import stamp_to_ns
+from ..ros.qos import NEWEST_SENSOR_DATA
+from ..ros.transport import use_transport_profile
+from ..scoring import metrics
+from ..weights.choice import BUNDLED, choose_model
 
 NAMESPACE = 'demo'
 HEIGHT = 360  # of each picture in a row

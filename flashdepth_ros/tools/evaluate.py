@@ -14,13 +14,12 @@ import tempfile
 import numpy as np
 from tqdm import tqdm
 
-from .. import metrics
-from ..depth_files import METRES, SIDECAR, DepthFolder, DepthFolderError, inverse, read_array
 from ..engines import Engine, EngineError, open_engine
-from ..frames import natural_key
+from ..files.depth_folder import METRES, SIDECAR, DepthFolder, DepthFolderError, inverse, read_array
+from ..files.sources import natural_key
 from ..models import CheckpointError, model_spec
-from ..models.weights import resolve_weights
-from ..scoring import (
+from ..scoring import metrics
+from ..scoring.sequences import (
     Cameras,
     FrameStore,
     Predictions,
@@ -31,6 +30,7 @@ from ..scoring import (
     score,
     table,
 )
+from ..weights.choice import resolve_weights
 from .process_video import add_model_arguments, process, stream_depth, to_size
 from .record_simulation import add_simulation_arguments
 
@@ -163,7 +163,7 @@ def simulated(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
 
 def bagged(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
     """Yield the sequence of a bag: a model's depth of its images, or the depth that it holds."""
-    from ..bags import read_together
+    from ..files.bags import read_together
     predictions, truth = FrameStore(folder / 'predictions'), FrameStore(folder / 'truth')
     path = Path(options.bag)
     topics = {'truth': options.truth_topic}
@@ -192,7 +192,7 @@ def bagged(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
 
 def live(options: argparse.Namespace, folder: Path) -> Iterator[Compared]:
     """Yield what running nodes publish."""
-    from .live_frames import collect
+    from ..scoring.live import collect
     predictions, truth, engine = collect(
         folder, options.max_frames or LIVE_FRAMES, options.namespace, options.depth_topic,
         options.truth_topic, options.wait)

@@ -15,7 +15,7 @@ from ..engines.export import GraphKey, load_model, read_metadata, write_graph
 from ..engines.precision import DTYPES
 from ..engines.tensorrt import TensorRtEngine, build_plan, import_library, write_plan
 from ..models import MODELS, CheckpointError, ModelSpec
-from ..models.weights import resolve_weights
+from ..weights.choice import resolve_weights
 
 
 def export(

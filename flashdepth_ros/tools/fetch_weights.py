@@ -8,14 +8,14 @@ import logging
 import sys
 
 from ..models import MODELS, CheckpointError, ModelSpec
-from ..models.weights import (
+from ..weights.official import (
     LicenceError,
     WeightsNotFoundError,
     download_weights,
     find_weights,
-    sha256,
     source,
 )
+from ..weights.record import sha256
 
 
 def _list() -> None:

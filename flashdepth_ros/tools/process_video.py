@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..depth_files import SUFFIXES, DepthWriter, check_free, colour_range, png_scale
 from ..engines import Engine, EngineError, open_engine
-from ..frames import open_source
+from ..files.depth_folder import SUFFIXES, DepthWriter, check_free, colour_range, png_scale
+from ..files.sources import open_source
 from ..models import (
     MODELS,
     CheckpointError,
@@ -29,7 +29,8 @@ from ..models import (
 )
 from ..models.dpt import upsample
 from ..models.video_depth_anything import VideoDepthAnything
-from ..models.weights import resolve_weights, sha256
+from ..weights.choice import resolve_weights
+from ..weights.record import sha256
 
 FIRST_FRAMES = 8  # these are held back and fix the colours, and the scale of relative 16-bit depth
 

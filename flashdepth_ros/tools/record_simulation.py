@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.frames < 1 or not options.rate > 0:
         parser.error('--frames and --rate must be larger than 0')
-    from ..bags import BagError, BagWriter  # needs ROS' messages, which evaluate does not
+    from ..files.bags import BagError, BagWriter  # needs ROS' messages, which evaluate does not
     try:
         from ..simulation import Renderer
         from ..simulation.effects import NONE, USUAL

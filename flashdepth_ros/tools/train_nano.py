@@ -29,7 +29,7 @@ import torch
 import torch.distributed as dist
 
 from ..models import CheckpointError, build_model, load_weights
-from ..scoring import Scores
+from ..scoring.sequences import Scores
 from ..training.held_out import evaluate_baselines, evaluate_held_out
 from ..training.network import MODEL, exported
 from ..training.pictures import contact_sheet, learning_curve

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import metrics, scoring
-from ..scoring import Cameras, Scores, mean_scores
+from ..scoring import metrics
+from ..scoring import sequences as scoring
+from ..scoring.sequences import Cameras, Scores, mean_scores
 from ..simulation.effects import USUAL, disturb
 from .batches import resize_clip
 from .effects import normalise

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from torch import nn
 
-from ..preview import colour_depth
+from ..images.preview import colour_depth
 from .held_out import predict, read_sequence
 from .shards import Shards
 

@@ -11,8 +11,8 @@ from reference import assert_same, reference
 import torch
 
 from flashdepth_ros.engines import open_engine
-from flashdepth_ros.preparation import PreparationError, prepare_apart
-from flashdepth_ros.stream import DepthStream, step_together
+from flashdepth_ros.engines.preparation import PreparationError, prepare_apart
+from flashdepth_ros.streams.depth_stream import DepthStream, step_together
 
 pytest.importorskip('openvino')
 
@@ -48,7 +48,7 @@ def preparing(process: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in process.children():
         with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
-            if 'flashdepth_ros.preparation' in child.cmdline():
+            if 'flashdepth_ros.engines.preparation' in child.cmdline():
                 found.append(child)
     return found
 

@@ -22,7 +22,7 @@ from launch_ros.actions import Node  # noqa: E402
 from ros_rig import Client  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
-from flashdepth_ros.launching import SHARE  # noqa: E402
+from flashdepth_ros.ros.launching import SHARE  # noqa: E402
 from launch import LaunchDescription  # noqa: E402
 
 SMALL, SMALL_SIM = 'small.yaml', 'small_sim.yaml'

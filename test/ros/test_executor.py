@@ -7,7 +7,7 @@ import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
 
-from flashdepth_ros.executor import PoolExecutor
+from flashdepth_ros.ros.executor import PoolExecutor
 
 
 @pytest.fixture

@@ -14,14 +14,11 @@ from ros_rig import camera
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from flashdepth_ros.compressed import PNG_SIGNATURE
-from flashdepth_ros.encodings import ENCODINGS
-from flashdepth_ros.messages import (
-    depth_to_image,
-    intrinsics_to_info,
-    points_to_cloud,
-    rgb_to_image,
-)
+from flashdepth_ros.images.encodings import ENCODINGS
+from flashdepth_ros.ros.camera_info import intrinsics_to_info
+from flashdepth_ros.ros.cloud_messages import points_to_cloud
+from flashdepth_ros.ros.compressed_images import PNG_SIGNATURE
+from flashdepth_ros.ros.image_messages import depth_to_image, rgb_to_image
 
 Kind = Callable[[random.Random], object]
 

@@ -12,7 +12,7 @@ from ros_rig import SECOND, Reference, street
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, PointCloud2
 
-from flashdepth_ros.messages import depth_to_image
+from flashdepth_ros.ros.image_messages import depth_to_image
 
 MEGABYTE = 1e6
 ROUND = 200  # messages between two looks at the node

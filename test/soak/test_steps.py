@@ -7,7 +7,7 @@ import torch
 
 from flashdepth_ros.engines import BACKENDS, open_engine
 from flashdepth_ros.engines.trust import natural_frames
-from flashdepth_ros.process import resident_memory
+from flashdepth_ros.ros.memory import resident_memory
 
 BACKENDS_HERE = ('onnx', 'openvino')
 HEIGHT, WIDTH = 70, 84

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from flashdepth_ros.geometry import Intrinsics
+from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.tools import make_scenes
 from flashdepth_ros.training.clips import HFOV, render_clip
 from flashdepth_ros.training.shards import ARRAYS, Clip, ShardError, Shards, write_shard

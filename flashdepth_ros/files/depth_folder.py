@@ -1,0 +1,228 @@
+"""A folder of depth: one file a frame, depth.json that says what the numbers mean, a preview.
+
+No ROS and no torch here. docs/evaluation.md describes the folder for its users.
+"""
+from collections.abc import Iterable
+import json
+import math
+import os
+from pathlib import Path
+import zipfile
+
+import cv2
+import numpy as np
+
+from .sources import natural_key
+
+SUFFIXES = {'png16': '.png', 'npz': '.npz'}
+SIDECAR = 'depth.json'
+HUNDRED_PER_METRE, RELATIVE, METRES = '100/m', 'relative', 'm'  # the values of models.Unit
+
+
+class DepthFolderError(ValueError):
+    """A folder of depth cannot be written or read; the message says why and what to do."""
+
+
+def inverse(values: np.ndarray, unit: str) -> np.ndarray:
+    """Turn model output in `unit` into inverse depth; relative output is that already.
+
+    The result is in 1/m where the unit is metric. Metres <= 0 or NaN have no inverse: NaN.
+    """
+    if unit == METRES:
+        return np.divide(1, values, out=np.full_like(values, np.nan), where=values > 0)
+    return values / 100 if unit == HUNDRED_PER_METRE else values
+
+
+def png_scale(first: Iterable[np.ndarray], unit: str) -> float:
+    """Return what a value is multiplied by before it is rounded to 16 bits, for a whole sequence.
+
+    Metres become millimetres, to 65.5 m. 100/m is stored in steps of 1/64, down to 0.1 m. Relative
+    values have no known range: the first frames' largest times eight must fit, and the scale is
+    the largest power of two that allows it.
+    """
+    if unit == METRES:
+        return 1000.0
+    if unit == HUNDRED_PER_METRE:
+        return 64.0
+    largest = max((float(np.nanmax(values)) for values in first), default=0.0)
+    if not 0 < largest < math.inf:
+        return 1.0
+    return 2.0 ** math.floor(math.log2(65535 / (8 * largest)))
+
+
+def colour_range(first: Iterable[np.ndarray], unit: str) -> tuple[float, float]:
+    """Return the inverse depths that get the first and last colour, for a whole sequence.
+
+    The 2nd and 98th percentile over the first frames: a range of each frame's own would flicker.
+    """
+    values = np.concatenate([inverse(frame, unit)[::4, ::4].ravel() for frame in first])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, (2, 98))
+    return float(low), float(max(high, low + 1e-6))
+
+
+def colours(
+    values: np.ndarray, unit: str, limits: tuple[float, float],
+) -> np.ndarray:
+    """Model output (H, W) -> BGR uint8 (H, W, 3): near is yellow, far is black, none is grey."""
+    share = (inverse(values, unit) - limits[0]) / (limits[1] - limits[0])
+    known = np.isfinite(share)
+    image = cv2.applyColorMap(
+        (np.clip(np.where(known, share, 0), 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    image[~known] = 128
+    return image
+
+
+class DepthWriter:
+    """Writes frames as they come; nothing is kept in memory.
+
+    size: (height, width) of every frame. scale: of png16, see png_scale. limits: the preview's
+    colour range, or None for no preview. about: more entries for depth.json. overwrite: replace a
+    sequence that the folder holds. Raises DepthFolderError or OSError.
+    """
+
+    def __init__(
+        self, folder: Path, unit: str, size: tuple[int, int], file_format: str, scale: float,
+        limits: tuple[float, float] | None, fps: float, about: dict, overwrite: bool = False,
+    ):
+        self._folder, self._format = folder, file_format
+        self._unit, self._scale, self._limits = unit, scale, limits
+        self._count = self._out_of_range = 0
+        check_free(folder, overwrite)
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (*_frame_files(folder), folder / 'preview.mp4'):
+            old.unlink(missing_ok=True)
+        stored = {'scale': scale, 'no_value': 0 if unit == METRES else None}
+        self._about = {
+            'quantity': 'depth' if unit == METRES else 'inverse depth', 'unit': unit,
+            'format': file_format, **(stored if file_format == 'png16' else {}),
+            'height': size[0], 'width': size[1], 'fps': fps, **about,
+            'preview_inverse_depth': limits}
+        self._preview = None
+        if limits is not None:
+            path = folder / 'preview.mp4'
+            self._preview = cv2.VideoWriter(
+                str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, (size[1], size[0]))
+            if not self._preview.isOpened():
+                raise DepthFolderError(
+                    f'{path} cannot be written by this OpenCV at {size[1]}x{size[0]} and {fps:g} '
+                    f'frames a second: leave the preview away')
+        self._write_sidecar(complete=False)
+
+    @property
+    def frames(self) -> int:
+        """How many frames were written."""
+        return self._count
+
+    @property
+    def out_of_range(self) -> int:
+        """How many pixels did not fit into 16 bits."""
+        return self._out_of_range
+
+    def _write_sidecar(self, complete: bool) -> None:
+        content = {**self._about, 'frames': self._count, 'complete': complete}
+        if self._format == 'png16':
+            content['out_of_range'] = self._out_of_range
+        partial = self._folder / f'.{SIDECAR}'
+        partial.write_text(json.dumps(content, indent=1) + '\n')
+        os.replace(partial, self._folder / SIDECAR)
+
+    def _stored(self, values: np.ndarray) -> np.ndarray:
+        """Model output -> uint16. What is too far becomes 0, what is too near the largest."""
+        values = np.round(values * np.float32(self._scale))
+        fits = (values >= 0) & (values <= 65535)  # False for NaN
+        self._out_of_range += values.size - int(np.count_nonzero(fits))
+        beyond = 0 if self._unit == METRES else 65535
+        return np.where(fits, values, np.where(values > 65535, beyond, 0)).astype(np.uint16)
+
+    def write(self, values: np.ndarray) -> None:
+        """Write the next frame's model output (height, width) float32."""
+        path = self._folder / f'frame_{self._count:06d}{SUFFIXES[self._format]}'
+        if self._format == 'npz':
+            name = self._about['quantity'].replace(' ', '_')
+            # numpy's types take any keyword for allow_pickle
+            np.savez_compressed(path, **{name: values})  # type: ignore[arg-type]
+        # the lowest compression: higher levels cost a multiple of the time and save few bytes
+        elif not cv2.imwrite(str(path), self._stored(values), [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+            raise OSError(f'{path} cannot be written: is the disk full or the folder read-only?')
+        if self._preview is not None and self._limits is not None:
+            self._preview.write(colours(values, self._unit, self._limits))
+        self._count += 1
+
+    def close(self, complete: bool) -> None:
+        """Finish the files; complete: whether the whole source was written."""
+        if self._preview is not None:
+            self._preview.release()
+        self._write_sidecar(complete)
+
+
+def _frame_files(folder: Path) -> list[Path]:
+    paths = [path for suffix in SUFFIXES.values() for path in folder.glob(f'frame_*{suffix}')]
+    return sorted(paths, key=lambda path: natural_key(path.name))
+
+
+def check_free(folder: Path, overwrite: bool = False) -> None:
+    """Raise DepthFolderError where a sequence is in the way."""
+    if folder.exists() and not folder.is_dir():
+        raise DepthFolderError(f'{folder} is a file: name a folder for the depth')
+    if not overwrite and folder.is_dir() and ((folder / SIDECAR).exists() or _frame_files(folder)):
+        raise DepthFolderError(
+            f'{folder} already holds a depth sequence: name another folder, or give --overwrite')
+
+
+class DepthFolder:
+    """Reads what DepthWriter wrote. `about` is the content of depth.json."""
+
+    def __init__(self, folder: Path):
+        path = folder / SIDECAR
+        try:
+            self.about = json.loads(path.read_text())
+            self._unit, self._format = self.about['unit'], self.about['format']
+            self._scale = self.about['scale'] if self._format == 'png16' else 1.0
+        except FileNotFoundError:
+            raise DepthFolderError(
+                f'there is no {path}: give a folder that process_video wrote') from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DepthFolderError(
+                f'{path} is damaged ({error!r}): run process_video again') from error
+        self._paths = _frame_files(folder)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def disparity(self, index: int) -> np.ndarray:
+        """Return a frame's inverse depth (height, width) float32, in 1/m where that is known.
+
+        NaN where there is no value. Raises DepthFolderError.
+        """
+        path = self._paths[index]
+        values = read_array(path).astype(np.float32) / np.float32(self._scale)
+        return inverse(values, self._unit)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read (height, width) from a 16-bit PNG, .npy, or .npz with one array; DepthFolderError."""
+    values = None
+    try:
+        if path.suffix == '.npy':
+            values = np.load(path, allow_pickle=False)
+        elif path.suffix == '.npz':
+            with np.load(path, allow_pickle=False) as arrays:
+                if len(arrays.files) == 1 or 'depth' in arrays:
+                    values = arrays['depth' if 'depth' in arrays else arrays.files[0]]
+        else:
+            values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            if values is not None and values.dtype != np.uint16:
+                raise DepthFolderError(
+                    f'{path} has {values.dtype} pixels: depth needs a 16-bit PNG')
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DepthFolderError(f'{path} cannot be read: {error}') from error
+    except ValueError as error:
+        if isinstance(error, DepthFolderError):
+            raise
+        raise DepthFolderError(f'{path} cannot be read: {error}') from error
+    if values is None or values.ndim != 2:
+        raise DepthFolderError(f'{path} holds no single array (height, width)')
+    return values

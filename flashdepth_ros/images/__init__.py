@@ -1,0 +1,1 @@
+"""Pixels: encodings, intrinsics, resampling, points. NumPy and OpenCV alone."""

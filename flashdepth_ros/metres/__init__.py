@@ -1,0 +1,1 @@
+"""From inverse depth to metres: units, fits, and a scale that is followed through time."""

@@ -1,0 +1,136 @@
+"""One stream's scale through time: smoothed, held when the reference goes away. No ROS here."""
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .affine_fit import Fit
+
+GATE = 16.0        # squared Mahalanobis distance: 4 standard deviations
+JITTER = 0.02      # relative error of a frame's scale that its own residuals do not show
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale at one moment: metres are 1 / (factor * d + shift).
+
+    inliers: of the last fit that was taken. age: seconds since it; negative for a frame before it.
+    uncertainty: relative standard deviation of the depth, at the depth where the samples were;
+    it grows while no fit comes.
+    """
+
+    factor: float
+    shift: float
+    inliers: float
+    age: float
+    uncertainty: float
+
+
+class ScaleTracker:
+    """A Kalman filter over the factor's logarithm and the shift, which both walk randomly.
+
+    drift: how far the scale may wander, relative, in one second (in t seconds, sqrt(t) as far).
+    persistence: fits that contradict the estimate are taken for errors until this many in a row
+    agree with each other; then the estimate jumps to them.
+    """
+
+    def __init__(self, drift: float = 0.03, persistence: int = 5):
+        self.drift, self.persistence = drift, persistence
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the scale: the next fit is believed as it is."""
+        self._mean: np.ndarray | None = None    # (log factor, shift)
+        self._covariance = np.zeros((2, 2))
+        self._stamp = 0        # ns, of the last fit that was taken
+        self._pivot = 1.0      # 1/m
+        self._inliers = 0.0
+        self._doubted: list[tuple[int, Fit]] = []
+
+    def update(self, stamp: int, fit: Fit) -> bool:
+        """Take the fit of the frame of this stamp in ns; return whether it was believed.
+
+        A stamp before the last one (a bag that starts over) counts as the same moment.
+        """
+        if self._mean is None:
+            self._begin(stamp, [fit])
+            return True
+        fit = _with_shift(fit, self._mean[1])
+        if self._distance(self._predicted(stamp), self._mean, fit) <= GATE:
+            self._doubted = []
+            self._correct(stamp, fit)
+            return True
+        if self._doubted:    # do the doubted ones agree?
+            last_stamp, last = self._doubted[-1]
+            spread = self._walk(last.pivot, stamp - last_stamp) + _noise(last)
+            if self._distance(spread, _state(last), fit) > GATE:
+                self._doubted = []
+        self._doubted.append((stamp, fit))
+        if len(self._doubted) < self.persistence:
+            return False
+        self._begin(stamp, [doubted for _, doubted in self._doubted])
+        return True
+
+    def at(self, stamp: int) -> Scale | None:
+        """Return the scale for a frame of this stamp in ns; None before the first fit."""
+        if self._mean is None:
+            return None
+        factor, shift = np.exp(self._mean[0]), self._mean[1]
+        # of p = factor * d + shift at the pivot, relative
+        slope = np.array([(self._pivot - shift) / self._pivot, 1 / self._pivot])
+        variance = slope @ self._predicted(stamp) @ slope
+        return Scale(float(factor), float(shift), self._inliers, (stamp - self._stamp) / 1e9,
+                     float(np.sqrt(variance)))
+
+    def _begin(self, stamp: int, fits: list[Fit]) -> None:
+        self._mean = np.mean([_state(fit) for fit in fits], axis=0)
+        self._covariance = np.mean([_noise(fit) for fit in fits], axis=0)
+        self._doubted = []
+        self._note(stamp, fits[-1])
+
+    def _correct(self, stamp: int, fit: Fit) -> None:
+        predicted, noise = self._predicted(stamp), _noise(fit)
+        gain = predicted @ np.linalg.inv(predicted + noise)
+        self._mean = self._mean + gain @ (_state(fit) - self._mean)
+        keep = np.eye(2) - gain
+        self._covariance = keep @ predicted @ keep.T + gain @ noise @ gain.T    # Joseph's form
+        self._note(stamp, fit)
+
+    def _note(self, stamp: int, fit: Fit) -> None:
+        self._stamp, self._pivot, self._inliers = stamp, fit.pivot, fit.inliers
+
+    def _predicted(self, stamp: int) -> np.ndarray:
+        return self._covariance + self._walk(self._pivot, stamp - self._stamp)
+
+    def _walk(self, pivot: float, elapsed: int) -> np.ndarray:
+        variance = self.drift ** 2 * max(elapsed, 0) / 1e9
+        # half of it the shift's: where the samples are, both move the depth alike
+        return variance * np.diag([0.5, 0.5 * pivot ** 2])
+
+    def _distance(self, covariance: np.ndarray, mean: np.ndarray, fit: Fit) -> float:
+        gap = _state(fit) - mean
+        return float(gap @ np.linalg.solve(covariance + _noise(fit), gap))
+
+
+def _with_shift(fit: Fit, shift: float) -> Fit:
+    """Return a fit of the factor alone as it would be with this shift, the same at its pivot."""
+    if fit.shift_known or fit.shift == shift or fit.pivot <= max(shift, fit.shift):
+        return fit
+    factor = fit.factor * (fit.pivot - shift) / (fit.pivot - fit.shift)
+    # only the variance across the free direction is the samples' own, relative to the pivot
+    variance = _pivot_variance(fit) * (fit.pivot / (fit.pivot - shift)) ** 2
+    free = np.array([1.0, shift - fit.pivot])
+    return replace(fit, factor=factor, shift=shift,
+                   covariance=np.diag([variance, 0.0]) + np.outer(free, free))
+
+
+def _pivot_variance(fit: Fit) -> float:
+    slope = np.array([(fit.pivot - fit.shift) / fit.pivot, 1 / fit.pivot])
+    return float(slope @ fit.covariance @ slope)
+
+
+def _state(fit: Fit) -> np.ndarray:
+    return np.array([np.log(fit.factor), fit.shift])
+
+
+def _noise(fit: Fit) -> np.ndarray:
+    return fit.covariance + JITTER ** 2 * np.diag([0.5, 0.5 * fit.pivot ** 2])

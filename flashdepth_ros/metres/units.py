@@ -1,0 +1,76 @@
+"""From a model's output to metres. No ROS here."""
+import numpy as np
+
+from ..images.bands import bands
+from ..models import Unit
+
+LARGEST = np.finfo(np.float32).max
+
+MODES = ('nominal', 'fixed', 'reference', 'ground')
+
+
+class ScaleError(ValueError):
+    """The scale settings cannot give metres for this model; the message names the choices."""
+
+
+def check_mode(mode: str, unit: Unit, model: str) -> None:
+    """Refuse a mode that would call meaningless numbers metres; ScaleError."""
+    if mode == 'nominal' and unit is Unit.RELATIVE:
+        raise ScaleError(
+            f'{model} gives relative inverse depth, which has no nominal metres: set scale.mode to '
+            f'reference (a depth image or a cloud tells the scale), to fixed with a calibrated '
+            f'scale.factor and scale.shift, or use a metric model')
+    if mode == 'ground' and unit is Unit.RELATIVE:
+        raise ScaleError(
+            f'{model} gives relative inverse depth, whose shift the floor cannot tell: set '
+            f'scale.mode to reference or fixed, or use flashdepth-s or a metric model')
+
+
+def inverse_depth(output: np.ndarray, unit: Unit) -> np.ndarray:
+    """Return the model's inverse depth d as the fits take it: 1/m, or relative, float32.
+
+    Metres are then 1 / (factor * d + shift). Where a depth in metres is 0, d is +Inf.
+    """
+    if unit is Unit.HUNDRED_PER_METRE:
+        return output * np.float32(0.01)
+    if unit is Unit.METRES:
+        with np.errstate(divide='ignore'):
+            return 1 / output
+    return output
+
+
+def to_metres(
+    output: np.ndarray, unit: Unit, mode: str, factor: float, shift: float,
+    min_range: float, max_range: float, out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Turn a model's output (H, W) into depth in metres along z, float32, into `out` where given.
+
+    With the inverse depth d in 1/m (output / 100, the output, or 1 / output, by its unit):
+    'nominal' is factor / d; 'fixed', and 'reference' and 'ground' with the factor and shift that
+    were fitted, are 1 / (factor * d + shift).
+    Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
+    such as sky), -Inf nearer than min_range, NaN where the output is not a number.
+    """
+    depth = np.empty_like(output) if out is None else out
+    with np.errstate(divide='ignore', invalid='ignore'):
+        for band in bands(len(output), output[:1].nbytes):
+            values, metres = output[band], depth[band]
+            if mode == 'nominal' and unit is Unit.METRES:
+                np.multiply(values, np.float32(factor), out=metres)
+            elif mode == 'nominal':
+                hundred = 100 if unit is Unit.HUNDRED_PER_METRE else 1
+                np.divide(np.float32(factor * hundred), values, out=metres)
+            else:
+                weight = factor / 100 if unit is Unit.HUNDRED_PER_METRE else factor
+                if unit is Unit.METRES:
+                    np.divide(np.float32(weight), values, out=metres)
+                else:
+                    np.multiply(values, np.float32(weight), out=metres)
+                metres += np.float32(shift)
+                # np.maximum with a scalar takes three times as long
+                np.clip(metres, np.float32(0), LARGEST, out=metres)
+                np.divide(np.float32(1), metres, out=metres)
+            # divided by 0: a mask takes ten times as long where near and far pixels alternate
+            np.divide(metres, metres <= max_range, out=metres)
+            metres[metres < min_range] = -np.inf
+    return depth

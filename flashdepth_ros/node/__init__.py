@@ -1,0 +1,1 @@
+"""The depth node. depth_node.py holds its transitions."""

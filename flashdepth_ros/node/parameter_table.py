@@ -1,0 +1,188 @@
+"""The depth node's ROS parameters, each once: meaning, default, range, when it may change.
+
+config/flashdepth.yaml repeats this table for people; a test holds the two together.
+"""
+import re
+
+from ..engines import BACKENDS, PRECISIONS
+from ..images.preview import COLORMAPS
+from ..metres.units import MODES
+from ..models import MODELS
+from ..ros.parameters import Parameter, Settings
+
+NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')  # of a camera
+ANY_HEIGHT = (-1000.0, 1000.0)  # limits that limit nothing, in metres
+
+
+def _check_cameras(names: list[str]) -> str | None:
+    if names == [''] or (names and len(set(names)) == len(names)
+                         and all(NAME.fullmatch(name) for name in names)):
+        return None
+    return (f'cameras is {names}; it must be different names of letters, digits and underscores, '
+            f"or [''] for one camera without a name")
+
+
+PARAMETERS = {parameter.name: parameter for parameter in (
+    Parameter(
+        'autostart', True,
+        'Configure and activate by itself after the start. Set false where a lifecycle manager '
+        'does it. Read once, at the start.'),
+    Parameter(
+        'cameras', [''],
+        'Names of the cameras. Each has its topics below its name (front/image, front/points) and '
+        "a temporal state of its own; all share one copy of the weights. [''] is one camera, whose "
+        'topics have no name before them.', check=_check_cameras),
+    Parameter(
+        'camera.hfov', 0.0,
+        'Horizontal field of view in degrees, from which points and depth/camera_info are made '
+        'while no camera_info has come. 0 is none.', low=0.0, high=179.0, running=True),
+    Parameter(
+        'model.name', 'auto',
+        'The network. auto is flashdepth-s or, where its official weights are not here and cannot '
+        'be fetched, flashdepth-nano, which comes with this package and knows simulated indoor '
+        'scenes only.',
+        choices=('auto', *MODELS)),
+    Parameter(
+        'model.weights', 'auto',
+        'The weights: auto (the official file, where it lies in the cache), a .pth or .safetensors '
+        'file, or random (untrained, to try the plumbing without weights).'),
+    Parameter(
+        'engine.backend', 'auto',
+        'The library that runs the network. auto: on CUDA torch; on a CPU torch at once, and the '
+        'fastest that is installed as soon as it is prepared.',
+        choices=('auto', *BACKENDS)),
+    Parameter(
+        'engine.device', 'auto',
+        'Where it runs: auto (cuda where there is one), cpu, cuda or cuda:N; gpu for openvino.'),
+    Parameter(
+        'engine.precision', 'auto',
+        'Its arithmetic. auto is fp32, with TensorRT fp16. Not every backend offers every one.',
+        choices=('auto', *PRECISIONS)),
+    Parameter(
+        'engine.threads', 0,
+        'How many threads of a CPU the network computes on. 0 is one on each core; fewer leave '
+        'cores to other programs, and small networks take no longer on one.', low=0, high=1024),
+    Parameter(
+        'engine.path', '',
+        'A ready engine file, made by export_engine for one model, size and weights. Empty: '
+        'engines are made when needed and kept in the cache.'),
+    Parameter(
+        'engine.fallback', False,
+        'Run torch where engine.backend cannot be opened, and say so in the diagnostics. false: '
+        'configuring fails then.'),
+    Parameter(
+        'input.width', 0,
+        "The camera image's width where it is known: the engine is then made when configuring, not "
+        'at the first frame. 0 is not known.', low=0, high=16384),
+    Parameter(
+        'input.height', 0, "The camera image's height, likewise.", low=0, high=16384),
+    Parameter(
+        'input.short_side', 0,
+        'Short side of the image that the network sees, in pixels, raised to multiples of 14. '
+        "Smaller is faster and coarser. 0 is the model's own rule.", low=0, high=4096),
+    Parameter(
+        'input.transport', 'raw',
+        'raw: Image. compressed: CompressedImage (JPEG or PNG) on image/compressed.',
+        choices=('raw', 'compressed')),
+    Parameter(
+        'stream.max_gap', 2.0,
+        'Pause in the header stamps, in seconds, after which the temporal state is forgotten. '
+        '0 is never.', low=0.0, high=3600.0, running=True),
+    Parameter(
+        'output.encoding', '32FC1',
+        'Of depth/image: 32FC1 in metres (NaN no value, +Inf farther than max_range, -Inf nearer '
+        'than min_range) or 16UC1 in millimetres (0 no value).',
+        choices=('32FC1', '16UC1'), running=True),
+    Parameter(
+        'output.size', 'camera',
+        "Size of depth/image and of an organised cloud: the camera's, or the smaller size at which "
+        'the network works (cheaper).', choices=('camera', 'model'), running=True),
+    Parameter(
+        'output.min_range', 0.1, 'Nearest depth that is a value, in metres.',
+        low=0.0, high=1000.0, running=True),
+    Parameter(
+        'output.max_range', 100.0,
+        'Farthest depth that is a value, in metres. Farther points are left out, never moved.',
+        low=0.01, high=10000.0, running=True),
+    Parameter(
+        'points.stride', 2, 'Take every n-th pixel in both directions for the cloud.',
+        low=1, high=64, running=True),
+    Parameter(
+        'points.color', True, "Give the points the image's colour (field rgb).", running=True),
+    Parameter(
+        'points.organized', False,
+        'true: the cloud keeps the image grid, with NaN where there is no value. '
+        'false: only points with a value.', running=True),
+    Parameter(
+        'points.remove_edges', False,
+        'Leave out points that hang between a foreground and what lies behind it, as a costmap '
+        'needs it. Takes some 20 ms at 1280x720.', running=True),
+    Parameter(
+        'points.voxel', 0.0,
+        'Keep one point in each cube of this size in metres (not in an organized cloud). 0 is all.',
+        low=0.0, high=10.0, running=True),
+    Parameter(
+        'points.min_height', ANY_HEIGHT[0],
+        'Lowest points, in metres above the camera (up is -y of the optical frame).',
+        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True),
+    Parameter(
+        'points.max_height', ANY_HEIGHT[1], 'Highest points, in metres above the camera.',
+        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True),
+    Parameter(
+        'points.rate', 0.0, 'Clouds per second at most; 0 is one for every frame.',
+        low=0.0, high=1000.0, running=True),
+    Parameter(
+        'scale.mode', 'nominal',
+        'How metres are made of the output d of the model, an inverse depth in 1/m. '
+        'nominal: factor / d, uncalibrated. fixed: 1 / (factor * d + shift), calibrated by you. '
+        'reference: the same, fitted to a metric sensor. ground: the same, fitted to a flat floor. '
+        'A model whose output is metres has d = 1 / output.', choices=MODES),
+    Parameter(
+        'scale.reference', 'depth',
+        'The metric sensor of mode reference: depth (an Image aligned with the camera, on '
+        'reference/depth/image) or points (a PointCloud2 on reference/points, brought into the '
+        "camera's frame through TF).", choices=('depth', 'points')),
+    Parameter(
+        'scale.max_delay', 0.1,
+        'How far apart in seconds the stamps of an image and of its reference may be.',
+        low=0.0, high=10.0),
+    Parameter(
+        'scale.camera_height', 0.0, 'Of the lens above the floor in metres, for mode ground.',
+        low=0.0, high=100.0),
+    Parameter(
+        'scale.factor', 1.0, 'See scale.mode.', low=1e-6, high=1e6, running=True),
+    Parameter(
+        'scale.shift', 0.0, 'In 1/m, with scale.mode fixed only.',
+        low=-100.0, high=100.0, running=True),
+    Parameter(
+        'preview.near', 0.5, 'Depth in metres that depth/preview shows in the nearest colour.',
+        low=0.0, high=1000.0, running=True),
+    Parameter(
+        'preview.far', 20.0, 'Depth in metres that depth/preview shows in the farthest colour.',
+        low=0.01, high=10000.0, running=True),
+    Parameter(
+        'preview.colormap', 'turbo', 'Colours of depth/preview.',
+        choices=tuple(COLORMAPS), running=True),
+    Parameter(
+        'preview.status', True,
+        'Write model, speed, scale and resets into depth/preview; no display of RViz shows '
+        '~/status.', running=True),
+    Parameter(
+        'slice.near', 0.5, 'Where the slice of depth/slice begins, in metres.',
+        low=0.0, high=10000.0, running=True),
+    Parameter(
+        'slice.far', 2.0, 'Where it ends: depth/slice is 255 between the two, else 0.',
+        low=0.01, high=10000.0, running=True),
+)}
+
+
+def check_together(settings: Settings) -> str | None:
+    """Say which values contradict each other, or return None."""
+    for low, high in (('output.min_range', 'output.max_range'), ('preview.near', 'preview.far'),
+                      ('slice.near', 'slice.far'), ('points.min_height', 'points.max_height')):
+        if settings[low] >= settings[high]:
+            return (f'{low} ({settings[low]} m) must be smaller than {high} ({settings[high]} m)')
+    if settings['points.organized'] and settings['points.voxel']:
+        return ('points.organized keeps the image grid, which points.voxel would break up: set '
+                'points.voxel to 0 or points.organized to false')
+    return None

@@ -1,0 +1,1 @@
+"""How good depth is, against the truth."""

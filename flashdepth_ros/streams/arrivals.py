@@ -1,0 +1,100 @@
+"""The frames of one camera between the executor and the worker: only the newest waits. No ROS."""
+from collections import Counter
+from dataclasses import dataclass, field
+import threading
+import time
+from typing import Any
+
+from .continuity import Continuity, FrameOrigin
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A frame that waits.
+
+    time: when it came (time.perf_counter). reset: why the temporal state must be forgotten before
+    it, or None.
+    """
+
+    message: Any
+    time: float
+    reset: str | None
+
+
+@dataclass
+class Counts:
+    """What became of the frames since configuring; see DepthStatus.msg."""
+
+    received: int = 0
+    processed: int = 0
+    replaced: int = 0
+    rejected: int = 0
+    failed: int = 0
+    resets: Counter = field(default_factory=Counter)
+
+
+class Arrivals:
+    """Keeps the newest frame until the worker takes it.
+
+    A reset that belongs to a replaced frame stays due for the one that replaces it. `ready` is
+    notified when a frame waits; several cameras may share it.
+    """
+
+    def __init__(self, continuity: Continuity, ready: threading.Condition):
+        self.continuity = continuity
+        self.counts = Counts()
+        self.last_time: float | None = None
+        self._ready = ready
+        self._waiting: Arrival | None = None
+        self._reset: str | None = None
+
+    def put(self, message: Any, origin: FrameOrigin) -> None:
+        """Take in a usable frame, in place of one that still waits."""
+        with self._ready:
+            now = self._note()
+            if self._waiting is not None:
+                self.counts.replaced += 1
+            self._demand(self.continuity.observe(origin))
+            self._waiting = Arrival(message, now, self._reset)
+            self._ready.notify()
+
+    def reject(self) -> None:
+        """Count a frame that cannot be used; it disturbs neither the stream nor a waiting frame."""
+        with self._ready:
+            self._note()
+            self.counts.rejected += 1
+
+    def reset(self, reason: str) -> None:
+        """Have the temporal state forgotten before the next frame that is taken."""
+        with self._ready:
+            self.continuity.forget()
+            self._demand(reason)
+            if self._waiting is not None:
+                self._waiting = Arrival(self._waiting.message, self._waiting.time, self._reset)
+
+    def take(self) -> Arrival | None:
+        """Hand over the waiting frame, if any, and the reset that is due with it."""
+        with self._ready:
+            arrival, self._waiting = self._waiting, None
+            if arrival is not None:
+                self._reset = None
+            return arrival
+
+    def waits(self) -> bool:
+        return self._waiting is not None
+
+    def clear(self) -> None:
+        """Drop the waiting frame and start a new stream."""
+        with self._ready:
+            self._waiting = self._reset = None
+            self.continuity.forget()
+
+    def _note(self) -> float:
+        now = self.last_time = time.perf_counter()
+        self.counts.received += 1
+        return now
+
+    def _demand(self, reason: str | None) -> None:
+        if reason is not None and self._reset is None:  # counted once, for its first reason
+            self._reset = reason
+            self.counts.resets[reason] += 1

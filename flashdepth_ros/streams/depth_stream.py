@@ -1,0 +1,85 @@
+"""One camera through time: its temporal state, and the rules for forgetting it. No ROS here."""
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from ..engines import Engine, State
+from ..images.resampling import resize_aligned, resized_bands
+from ..models import prepare_frame
+
+
+class DepthStream:
+    """The frames of one camera on their way to the network and back, and what it remembers of them.
+
+    RGB frames go in as (H, W, 3) uint8, the model's output comes out as (H, W) float32 in the
+    unit of `engine.spec`. torch stays below this module.
+    """
+
+    def __init__(self, engine: Engine, short_side: int = 0):
+        self.engine = engine  # of the last frame's size
+        self.short_side = short_side
+        # the state after the last step, of all streams in it, and which of them this one was
+        self._state: tuple[State, int] | None = None
+
+    def reset(self) -> None:
+        """Forget the temporal state: the next frame is the first."""
+        self._state = None
+
+    def prepare(self, rgb: np.ndarray) -> torch.Tensor:
+        """Make the network's frame (3, h, w) of a camera's; FrameTooSmallError."""
+        return prepare_frame(
+            rgb, self.engine.spec.frame, self.short_side, self.engine.frame_device)
+
+    def step(self, frame: torch.Tensor) -> torch.Tensor:
+        """Advance by one prepared frame (3, h, w); return the output (h, w) on the CPU."""
+        return step_together([self], [frame])[0]
+
+    @staticmethod
+    def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
+        """Resize an output (h, w) to the camera's size as the models' authors do, before metres."""
+        return resize_aligned(output.numpy(), height, width)
+
+    @staticmethod
+    def resample_bands(
+        output: torch.Tensor, height: int, width: int,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield what `resample` gives band by band: the slice of rows, and their values."""
+        return resized_bands(output.numpy(), height, width)
+
+
+def step_together(
+    streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
+) -> list[torch.Tensor]:
+    """Advance streams of one model by a frame (3, h, w) each, all of one size, in one step.
+
+    Returns their outputs (h, w) on the CPU. The states change only if the step succeeds, so a
+    failing frame loses nothing.
+    """
+    height, width = frames[0].shape[1:]
+    engine = streams[0].engine.resized(height, width, len(streams))
+    together = _joined(streams, engine)
+    outputs, together = engine.step(torch.stack(list(frames)), together)
+    outputs = outputs.cpu()  # waits for the device
+    for i, stream in enumerate(streams):
+        stream.engine, stream._state = engine, (together, i)
+    return list(outputs)
+
+
+def _joined(streams: Sequence[DepthStream], engine: Engine) -> State:
+    """Return the streams' state for a step of `engine`, as it is where it lies together already.
+
+    It may be a window of remembered frames, of hundreds of megabytes.
+    """
+    size = engine.height, engine.width
+    kept = [stream._state if (stream.engine.height, stream.engine.width) == size else None
+            for stream in streams]
+    if kept[0] and streams[0].engine.streams == len(streams) and all(
+            each and each[0] is kept[0][0] and each[1] == i for i, each in enumerate(kept)):
+        return kept[0][0]
+    parts = []
+    for each in kept:
+        state, index = each or (engine.initial_state(), 0)
+        parts.append({name: value[index:index + 1] for name, value in state.items()})
+    return parts[0] if len(parts) == 1 else {
+        name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,1 @@
+"""The networks' weights: where they lie, and how they get there."""

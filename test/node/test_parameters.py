@@ -1,0 +1,81 @@
+"""The parameter table, the YAML file that repeats it for people, and the other data files."""
+from pathlib import Path
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import yaml
+
+from flashdepth_ros.cameras.sim_camera_node import PARAMETERS as SIM_CAMERA
+from flashdepth_ros.node.parameter_table import PARAMETERS, check_together
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / 'config' / 'flashdepth.yaml').read_text()
+
+
+def flat(tree: dict, prefix: str = '') -> dict:
+    values = {}
+    for key, value in tree.items():
+        values |= flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {
+            prefix + key: value}
+    return values
+
+
+def test_the_yaml_file_has_every_parameter_with_its_default():
+    assert flat(yaml.safe_load(TEXT)['/**']['ros__parameters']) == {
+        name: parameter.default for name, parameter in PARAMETERS.items()}
+
+
+@pytest.mark.parametrize('name', PARAMETERS)
+def test_the_yaml_file_explains_it(name):
+    key = name.rpartition('.')[2]
+    comments = re.findall(rf'((?:^ *#.*\n)+) *{key}: ', TEXT, flags=re.MULTILINE)
+    parameter = PARAMETERS[name]
+    mark = '[running]' if parameter.running else '[inactive]'
+    numbers = [parameter.low, parameter.high] if parameter.low is not None else []
+    assert any(
+        (mark in comment or name == 'autostart')
+        and all(f'{number:f}'.rstrip('0').rstrip('.') in comment for number in numbers)
+        for comment in comments), comments
+
+
+def test_the_yaml_file_of_the_simulated_camera_has_and_explains_its_parameters():
+    text = (ROOT / 'config' / 'sim_camera.yaml').read_text()
+    assert yaml.safe_load(text)['/**']['ros__parameters'] == {
+        name: parameter.default for name, parameter in SIM_CAMERA.items()}
+    for name, parameter in SIM_CAMERA.items():
+        comment = re.search(rf'((?:^ *#.*\n)+) *{name}: ', text, flags=re.MULTILINE)
+        assert comment, name
+        limits = [parameter.low, parameter.high] if parameter.low is not None else []
+        assert all(str(limit) in comment[1] for limit in limits), name
+
+
+def test_descriptors_are_complete():
+    for parameter in PARAMETERS.values():
+        descriptor = parameter.descriptor()
+        assert len(descriptor.description) > 20
+        if parameter.choices:
+            assert all(choice in descriptor.additional_constraints for choice in parameter.choices)
+        if isinstance(parameter.default, (int, float)) and parameter.default not in (True, False):
+            assert descriptor.floating_point_range or descriptor.integer_range
+        assert parameter.problem(parameter.default) is None
+
+
+def test_contradictions_are_found():
+    settings = {name: parameter.default for name, parameter in PARAMETERS.items()}
+    assert check_together(settings) is None
+    assert 'output.min_range' in check_together({**settings, 'output.min_range': 100.0})
+    assert 'preview.far' in check_together({**settings, 'preview.far': 0.1})
+
+
+def test_rviz_file_names_topics_that_exist():
+    displays = yaml.safe_load((ROOT / 'rviz' / 'depth.rviz').read_text())[
+        'Visualization Manager']['Displays']
+    topics = {display['Topic']['Value'] for display in displays if 'Topic' in display}
+    assert topics == {'image', 'depth/preview', 'points'}
+
+
+def test_dds_profile_is_well_formed():
+    root = ElementTree.parse(ROOT / 'config' / 'fastdds.xml').getroot()
+    size = root.find('.//{*}segment_size')
+    assert int(size.text) >= 2 ** 26  # the largest image, its depth and its cloud at once

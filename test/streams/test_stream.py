@@ -1,0 +1,132 @@
+"""The rules of one camera through time, and what waits for the worker."""
+import threading
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+import pytest
+
+from flashdepth_ros.engines import EngineError, open_engine
+from flashdepth_ros.models import FrameTooSmallError
+from flashdepth_ros.streams.arrivals import Arrivals
+from flashdepth_ros.streams.continuity import Continuity, FrameOrigin
+from flashdepth_ros.streams.depth_stream import DepthStream, step_together
+
+SECOND = 1_000_000_000
+
+
+def origin(seconds: float, **changes) -> FrameOrigin:
+    values = {'frame_id': 'c', 'width': 8, 'height': 6, 'encoding': 'rgb8', **changes}
+    return FrameOrigin(stamp=round(seconds * SECOND), **values)
+
+
+@pytest.mark.parametrize(('second', 'reason'), [
+    (origin(1.1), None), (origin(1.0), None), (origin(3.0), None),
+    (origin(0.9), 'stamp went back'), (origin(3.1), 'gap in time'),
+    (origin(1.1, width=9), 'new image size'), (origin(1.1, height=9), 'new image size'),
+    (origin(1.1, encoding='mono8'), 'new encoding'), (origin(1.1, frame_id='d'), 'new frame_id'),
+])
+def test_continuity(second, reason):
+    continuity = Continuity(max_gap=2.0)
+    assert continuity.observe(origin(1.0)) is None
+    assert continuity.observe(second) == reason
+
+
+def test_no_limit_on_gaps_and_forgetting():
+    continuity = Continuity(max_gap=0.0)
+    continuity.observe(origin(1.0))
+    assert continuity.observe(origin(10_000.0)) is None
+    continuity.forget()
+    assert continuity.observe(origin(1.0)) is None
+
+
+def test_only_the_newest_waits_and_resets_are_not_lost():
+    arrivals = Arrivals(Continuity(2.0), threading.Condition())
+    for i, seconds in enumerate((1.0, 1.1, 0.5, 0.6)):
+        arrivals.put(i, origin(seconds))
+    taken = arrivals.take()
+    assert (taken.message, taken.reset) == (3, 'stamp went back')
+    assert arrivals.take() is None
+    arrivals.put(4, origin(0.7))
+    arrivals.reset('requested')
+    arrivals.reset('requested')  # before the next frame: the same reset
+    assert arrivals.take().reset == 'requested'
+    arrivals.put(5, origin(0.8))
+    arrivals.reject()
+    assert arrivals.take().reset is None
+    counts = arrivals.counts
+    assert (counts.received, counts.replaced, counts.rejected) == (7, 3, 1)
+    assert counts.resets == {'stamp went back': 1, 'requested': 1}
+
+
+@pytest.fixture(scope='module')
+def engine():
+    return open_engine('flashdepth-s', 'random', 'torch', height=70, width=70)
+
+
+def frames(count: int, height: int, width: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def test_a_stream_carries_its_state_and_streams_do_not_mix(engine):
+    first, second = frames(2, 70, 84)
+    alone, other = DepthStream(engine), DepthStream(engine)
+    wanted = [alone.step(alone.prepare(frame)).numpy() for frame in (first, second)]
+    other.step(other.prepare(second))
+    mixed = DepthStream(engine)
+    mixed.step(mixed.prepare(first))
+    other.step(other.prepare(first))
+    assert_array_equal(mixed.step(mixed.prepare(second)).numpy(), wanted[1])
+    mixed.reset()
+    fresh = mixed.step(mixed.prepare(second)).numpy()
+    assert np.abs(fresh - wanted[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize('model', ['flashdepth-s', 'vda-s', 'depth-anything-v2-s'])
+def test_streams_that_step_together_and_apart(model):
+    engine = open_engine(model, 'random', 'torch', height=70, width=84)
+    streams = [DepthStream(engine, short_side=70) for _ in range(3)]
+    alone = [DepthStream(engine, short_side=70) for _ in range(3)]
+    pictures = iter(frames(30, 70, 84))
+    for turn in ((0, 1), (0, 1), (1, 0), (0, 1, 2), (0, 1, 2), (1,), (2,), (0, 1, 2), (1, 2)):
+        if turn == (2,):
+            streams[1].reset()
+            alone[1].reset()
+        shown = [streams[i].prepare(next(pictures)) for i in turn]
+        outputs = step_together([streams[i] for i in turn], shown)
+        for i, frame, output in zip(turn, shown, outputs, strict=True):
+            wanted = alone[i].step(frame).numpy()
+            # CPU convolutions round otherwise for another number of streams
+            assert_allclose(output.numpy(), wanted, rtol=0, atol=1e-5 * wanted.max())
+
+
+def test_short_side_and_resampling(engine):
+    stream = DepthStream(engine, short_side=70)
+    frame = stream.prepare(frames(1, 240, 320)[0])
+    assert frame.shape == (3, 70, 98)  # 93.3 raised to whole patches
+    output = stream.step(frame)
+    camera = stream.resample(output, 240, 320)
+    assert camera.shape == (240, 320)
+    assert_allclose(camera[[0, 0, -1, -1], [0, -1, 0, -1]],
+                    output.numpy()[[0, 0, -1, -1], [0, -1, 0, -1]], rtol=1e-6)  # aligned corners
+
+
+def test_a_failing_frame_keeps_the_state(engine):
+    first, second = frames(2, 70, 84)
+    stream, other = DepthStream(engine), DepthStream(engine)
+    for each in (stream, other):
+        each.step(each.prepare(first))
+    with pytest.raises(FrameTooSmallError, match=r'input\.short_side'):
+        stream.prepare(frames(1, 20, 20)[0])
+    assert_array_equal(stream.step(stream.prepare(second)).numpy(),
+                       other.step(other.prepare(second)).numpy())
+
+
+def test_engines_that_cannot_be_opened_say_what_to_do():
+    for options, words in (
+            ({'backend': 'abacus'}, ('abacus', 'torch')), ({'device': 'cuda'}, ('engine.device',)),
+            ({'device': 'toaster'}, ('toaster', 'cpu')), ({'precision': 'fp3'}, ('fp3', 'fp32'))):
+        with pytest.raises(EngineError) as error:
+            open_engine('flashdepth-s', 'random', height=70, width=70, **options)
+        for word in words:
+            assert word in str(error.value)
