@@ -77,7 +77,7 @@ def test_frames_of_one_size_go_through_the_network_together(sides):
     alone = Reference(), Reference()
     frames = street(6), street(6)[::-1]
     batches = []
-    engine = node.depth_node._engine
+    engine = node.depth_node._model.engine
     step = type(engine).step
 
     def counted(self, frames, state):

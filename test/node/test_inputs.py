@@ -37,10 +37,10 @@ def test_bad_images_are_told_once_and_leave_no_trace(rig, reference, message, wo
         node.send(message, SECOND + i, frame_id='nonsense')
         node.spin_until(lambda: False, 0.05)  # at a camera's pace, or DDS itself drops them
     if small:
-        assert node.spin_until(lambda: node.depth_node._cameras[0].arrivals.counts.failed)
+        assert node.spin_until(lambda: node.depth_node._cameras[0].input.arrivals.counts.failed)
     else:
-        assert node.spin_until(lambda: node.depth_node._cameras[0].arrivals.counts.rejected == 3)
-        assert word in node.depth_node._cameras[0].bad_input
+        assert node.spin_until(lambda: node.depth_node._cameras[0].input.arrivals.counts.rejected == 3)
+        assert word in node.depth_node._cameras[0].input.last_problem
     depth = node.depth_of(THEN, SECOND + SECOND // 10)
     reference.reset()
     if not small:
@@ -57,7 +57,7 @@ def test_nan_camera_info_keeps_the_good_one(rig):
     node.depth_of(FIRST, SECOND, info=True)
     assert node.spin_until(lambda: node.received['points'])
     node.info.publish(CameraInfo(width=98, height=84, k=[float('nan')] * 9, p=[float('nan')] * 12))
-    assert node.spin_until(lambda: node.depth_node._cameras[0].bad_input)
+    assert node.spin_until(lambda: node.depth_node._cameras[0].input.last_problem)
     count = len(node.received['points'])
     node.depth_of(THEN, 2 * SECOND)
     assert node.spin_until(lambda: len(node.received['points']) > count)
@@ -86,7 +86,7 @@ def test_compressed_images(rig, reference, suffix):
     _, data = cv2.imencode(suffix, cv2.cvtColor(THEN, cv2.COLOR_RGB2BGR))
     message = CompressedImage(format=suffix[1:], data=data.tobytes())
     compressed.publish(CompressedImage(format='jpeg', data=data.tobytes()[:100]))
-    assert node.spin_until(lambda: node.depth_node._cameras[0].bad_input)
+    assert node.spin_until(lambda: node.depth_node._cameras[0].input.last_problem)
     compressed.publish(message)
     assert node.spin_until(lambda: node.received['depth/image'])
     decoded = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -102,7 +102,7 @@ def test_camera_info_that_was_published_once_before(rig):
     node.info = node.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
     node.info.publish(intrinsics_to_info(camera(98, 84), Header(frame_id='camera')))
     node.activate()
-    assert node.spin_until(lambda: node.depth_node._cameras[0].info is not None)
+    assert node.spin_until(lambda: node.depth_node._cameras[0].input.info is not None)
     node.depth_of(FIRST, SECOND)
     assert node.spin_until(lambda: node.received['points'])
 
@@ -146,5 +146,5 @@ def test_a_topic_without_publisher_is_named(rig):
 def test_a_depth_image_is_no_camera_image(rig):
     node = rig().activate()
     node.send(depth_to_image(np.ones((84, 98), np.float32), Header()), SECOND)
-    assert node.spin_until(lambda: node.depth_node._cameras[0].bad_input)
-    assert '32FC1' in node.depth_node._cameras[0].bad_input
+    assert node.spin_until(lambda: node.depth_node._cameras[0].input.last_problem)
+    assert '32FC1' in node.depth_node._cameras[0].input.last_problem

@@ -119,7 +119,7 @@ def test_a_failed_activation_stays_inactive_and_can_be_repeated(rig):
 
 def test_autostart(rig):
     node = rig(autostart=True)
-    assert node.spin_until(lambda: node.depth_node._working)
+    assert node.spin_until(lambda: node.depth_node._worker is not None)
     node.connect()
     node.depth_of(street(1)[0], SECOND)
 

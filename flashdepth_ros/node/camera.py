@@ -1,0 +1,92 @@
+"""One camera of the node: what comes in, what is remembered of it, and what goes out."""
+import math
+import threading
+
+import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.lifecycle import LifecycleNodeMixin
+from torch import Tensor
+
+from ..engines import Engine
+from ..images.intrinsics import Intrinsics
+from ..metres.units import inverse_depth
+from ..models import Unit
+from ..ros.parameters import Settings
+from ..streams.depth_stream import DepthStream
+from ..streams.frame_rate import FrameRate
+from .camera_input import CameraInput
+from .camera_outputs import CameraOutputs
+from .scale_sources import MetricScale, open_scale
+from .snapshot import CameraSnapshot, EngineSnapshot, Times
+
+
+class Camera:
+    """Topics, temporal state and scale of one camera; '' is the name of one that has none.
+
+    The worker takes frames from `input` through `stream` to `outputs` and notes what became of
+    them; `snapshot` tells it to diagnostics.
+    """
+
+    def __init__(
+        self, node: LifecycleNodeMixin, name: str, engine: Engine, settings: Settings,
+        ready: threading.Condition, group: CallbackGroup,
+    ):
+        self._node, self._group, self.name = node, group, name
+        self._prefix = f'{name}/' if name else ''
+        self.input = CameraInput(node, self._prefix, settings, ready, group)
+        self.scale = MetricScale(None)
+        self.stream: DepthStream | None = None  # None only while there is no engine
+        self.configure(engine, settings)
+        self.outputs = CameraOutputs(node, self._prefix)
+        self.rate = FrameRate()
+        self.age_ms = math.nan
+        self.times: Times | None = None         # of the newest frame
+
+    def configure(self, engine: Engine, settings: Settings) -> None:
+        """Take another engine and settings; the temporal state starts anew."""
+        self.input.configure(settings)
+        self.scale.close()
+        self.scale = open_scale(self._node, self._prefix, settings, self._group)
+        self.stream = DepthStream(engine, settings['input.short_side'])
+
+    def close(self) -> None:
+        """Remove every topic."""
+        self.input.unsubscribe()
+        self.scale.close()
+        self.outputs.close()
+
+    def forget(self) -> None:
+        """Forget what belongs to the stream so far: the next frame is the first of another."""
+        self.stream.reset()
+        if self.stream.engine.spec.unit is Unit.RELATIVE:
+            self.scale.forget()  # a new stream of such a model has a scale of its own
+
+    def follow_scale(
+        self, output: Tensor, intrinsics: Intrinsics | None, header, settings: Settings,
+    ) -> tuple[float, float] | None:
+        """Return factor and shift for the network's output (h, w), or None while there are none.
+
+        intrinsics: of the camera's image.
+        """
+        height, width = output.shape
+
+        def d() -> np.ndarray:
+            return inverse_depth(output.numpy(), self.stream.engine.spec.unit)
+        return self.scale.update(d, intrinsics and intrinsics.resized(width, height), header,
+                                 settings)
+
+    def snapshot(self) -> CameraSnapshot:
+        arrivals, info = self.input.arrivals, self.input.info
+        return CameraSnapshot(
+            name=self.name, topic=self.input.source, info_topic=self.input.info_topic,
+            publishers=self._node.count_publishers(self.input.source),
+            silent=self.input.silent(), waiting=arrivals.last_time is None,
+            has_info=info is not None, distorted=info is not None and any(info.d),
+            last_problem=self.input.last_problem,
+            qos_problem=self.input.qos_problem or self.outputs.qos_problem,
+            counts=arrivals.counts, resets=arrivals.counts.resets.copy(),
+            rate=self.rate.value(), age_ms=self.age_ms,
+            stages=self.times.milliseconds() if self.times else {},
+            scale_followed=self.scale.followed, scale=self.scale.current,
+            scale_problem=self.scale.problem or '',
+            engine=EngineSnapshot.of(self.stream.engine))

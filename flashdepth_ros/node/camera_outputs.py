@@ -1,0 +1,184 @@
+"""What is published of one camera's depth."""
+import time
+
+import cv2
+import numpy as np
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.lifecycle import LifecycleNodeMixin
+from rclpy.qos import qos_policy_name_from_kind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from torch import Tensor
+
+from ..images.cloud_filters import flying_pixels, height_mask, voxel_filter
+from ..images.colours import pack_colours
+from ..images.intrinsics import Intrinsics
+from ..images.points import unproject
+from ..images.preview import colour_depth, slice_mask, write_status
+from ..metres.units import to_metres
+from ..models import Unit
+from ..msg import DepthStatus
+from ..ros.camera_info import intrinsics_to_info
+from ..ros.cloud_messages import points_to_cloud
+from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
+from ..ros.parameters import Settings
+from ..ros.qos import NEWEST_RELIABLE
+from ..streams.depth_stream import DepthStream
+from .parameter_table import ANY_HEIGHT
+
+
+class CameraOutputs:
+    """The publishers of one camera, below `prefix`.
+
+    Messages are kept and filled again. Only what somebody subscribes to is made, and each is
+    published as soon as it is made: the depth image is on its way while the cloud is made.
+    """
+
+    def __init__(self, node: LifecycleNodeMixin, prefix: str):
+        self._node = node
+        self.qos_problem = ''  # a connection that QoS prevented
+        self._cloud_time = 0.0
+        self._publishing = 0.0
+        self._messages = {}    # by publisher
+        self._depth = self._publisher(Image, f'{prefix}depth/image')
+        self._depth_info = self._publisher(CameraInfo, f'{prefix}depth/camera_info')
+        self._points = self._publisher(PointCloud2, f'{prefix}points')
+        self._disparity = self._publisher(Image, f'{prefix}disparity/image')
+        self._preview = self._publisher(Image, f'{prefix}depth/preview')
+        self._slice = self._publisher(Image, f'{prefix}depth/slice')
+        self._status = self._publisher(DepthStatus, f'~/{prefix}status')
+
+    def _publisher(self, kind: type, topic: str):
+        publisher = self._node.create_lifecycle_publisher(
+            kind, topic, NEWEST_RELIABLE,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)))
+        self._messages[publisher] = kind()
+        return publisher
+
+    def _on_incompatible_qos(self, topic: str, event) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        problem = (f'{topic}: a subscriber wants another quality of service ({policy}), so nothing '
+                   f'is exchanged')
+        if problem != self.qos_problem:
+            self.qos_problem = problem
+            self._node.get_logger().warning(problem)
+
+    def close(self) -> None:
+        """Remove every topic."""
+        for publisher in self._messages:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def wants_status(self) -> bool:
+        return self._status.get_subscription_count() > 0
+
+    def publish_status(self, status: DepthStatus) -> None:
+        self._status.publish(status)
+
+    def publish(
+        self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
+        rgb: np.ndarray, header: Header, camera: Intrinsics | None, info: CameraInfo | None,
+        status_line: list[str], settings: Settings,
+    ) -> float:
+        """Publish what a frame became; return the seconds that handing it over took.
+
+        output: (h, w) of the network. scale: factor and shift, None while there are no metres.
+        rgb: the camera's image (H, W, 3). camera: its intrinsics, where they are known; info: the
+        camera_info that they came from, if any. status_line: for the preview.
+        """
+        self._publishing = 0.0
+        unit = stream.engine.spec.unit
+        wanted = self._wanted(camera is not None, settings)
+        height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
+        camera = camera and camera.resized(width, height)
+        if self._disparity in wanted:
+            disparity = stream.resample(output, height, width)
+            if unit is Unit.METRES:
+                with np.errstate(divide='ignore'):
+                    disparity = 1 / disparity
+            self._publish(self._disparity, depth_to_image(
+                disparity, header, out=self._messages[self._disparity]))
+        if self._depth_info in wanted and camera is not None:
+            self._publish(self._depth_info, intrinsics_to_info(camera, header, info))
+        if not wanted & {self._depth, self._points, self._preview, self._slice}:
+            return self._publishing
+        depth = self._metres(output, stream, scale, height, width, settings)
+        if self._depth in wanted:
+            self._publish(self._depth, depth_to_image(
+                depth, header, settings['output.encoding'], self._messages[self._depth]))
+        if self._preview in wanted:
+            preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
+                                   settings['preview.colormap'])
+            if settings['preview.status']:
+                write_status(preview, status_line)
+            self._publish(self._preview, bgr_to_image(
+                preview, header, self._messages[self._preview]))
+        if self._slice in wanted:
+            mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
+            self._publish(self._slice, mask_to_image(mask, header, self._messages[self._slice]))
+        if self._points in wanted:
+            self._publish(self._points, self._cloud(depth, rgb, camera, header, settings))
+        return self._publishing
+
+    def _publish(self, publisher, message) -> None:
+        begin = time.perf_counter()
+        publisher.publish(message)
+        self._publishing += time.perf_counter() - begin
+
+    def _wanted(self, has_camera: bool, settings: Settings) -> set:
+        """Return the publishers that have subscribers and are due."""
+        wanted = {publisher for publisher in self._messages if publisher is not self._status
+                  and publisher.get_subscription_count() > 0}
+        if not has_camera or (self._points in wanted and not self._cloud_is_due(settings)):
+            wanted.discard(self._points)
+        return wanted
+
+    def _cloud_is_due(self, settings: Settings) -> bool:
+        now = time.perf_counter()
+        # a tenth of tolerance, or every second frame of a camera at just that rate would be missed
+        if settings['points.rate'] and now - self._cloud_time < 0.9 / settings['points.rate']:
+            return False
+        self._cloud_time = now
+        return True
+
+    def _metres(
+        self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
+        height: int, width: int, settings: Settings,
+    ) -> np.ndarray:
+        """Network output (h, w) -> depth (height, width) in metres, NaN without a scale."""
+        if settings['output.encoding'] == '32FC1':
+            depth = depth_view(self._messages[self._depth], height, width)  # published from there
+        else:
+            depth = np.empty((height, width), np.float32)
+        if scale is None:
+            depth[...] = np.nan
+            return depth
+        for band, values in stream.resample_bands(output, height, width):
+            to_metres(values, stream.engine.spec.unit, settings['scale.mode'], *scale,
+                      settings['output.min_range'], settings['output.max_range'], depth[band])
+        return depth
+
+    def _cloud(
+        self, depth: np.ndarray, rgb: np.ndarray, camera: Intrinsics, header: Header,
+        settings: Settings,
+    ) -> PointCloud2:
+        """Depth (H, W) in metres, which it may change, -> the cloud that is asked for."""
+        stride, organized = settings['points.stride'], settings['points.organized']
+        if settings['points.remove_edges']:
+            depth[flying_pixels(depth)] = np.nan
+        points = unproject(depth, camera, stride)
+        low, high = settings['points.min_height'], settings['points.max_height']
+        if (low, high) != ANY_HEIGHT:
+            points[~height_mask(points, low, high)] = np.nan
+        colours = None
+        if settings['points.color']:
+            if rgb.shape[:2] != depth.shape:
+                rgb = cv2.resize(rgb, depth.shape[::-1], interpolation=cv2.INTER_AREA)
+            colours = pack_colours(rgb, stride)
+        if settings['points.voxel'] and not organized:
+            points, colours = voxel_filter(
+                points, None if colours is None else colours[..., None], settings['points.voxel'])
+            points, colours = points[None], None if colours is None else colours[None, :, 0]
+        return points_to_cloud(points, colours, organized, header, self._messages[self._points])

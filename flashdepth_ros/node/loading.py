@@ -1,0 +1,64 @@
+"""From the parameters to an engine that is ready to run."""
+from dataclasses import dataclass
+import time
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from ..engines import Engine, open_engine
+from ..metres.units import check_mode
+from ..models import ModelSpec
+from ..ros.parameters import Settings
+from ..weights.choice import choose_model
+from .diagnostics import UNTRAINED
+
+# the settings that a loaded engine was made from
+ENGINE_SETTINGS = ('model.name', 'model.weights', 'engine.backend', 'engine.device',
+                   'engine.precision', 'engine.threads', 'engine.path', 'engine.fallback')
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """An engine, the settings that it was made from, and what choosing it had to warn of."""
+
+    engine: Engine
+    settings: tuple
+    warning: str
+
+    def fits(self, settings: Settings) -> bool:
+        """Say whether the settings ask for just this engine."""
+        return self.settings == _of(settings)
+
+
+def _of(settings: Settings) -> tuple:
+    return tuple(settings[key] for key in ENGINE_SETTINGS)
+
+
+def choose(settings: Settings) -> tuple[ModelSpec, str, str]:
+    """Return the model, its weights and a warning ('': none); CheckpointError, ScaleError."""
+    spec, weights, warning = choose_model(settings['model.name'], settings['model.weights'])
+    check_mode(settings['scale.mode'], spec.unit, spec.name)
+    return spec, str(weights), f'{spec.name}: {UNTRAINED}' if weights == 'random' else warning
+
+
+def load_model(
+    spec: ModelSpec, weights: str, warning: str, settings: Settings, log: RcutilsLogger,
+) -> LoadedModel:
+    """Open the engine of what `choose` chose, and warm it up; EngineError, CheckpointError."""
+    if warning:
+        log.warning(warning)
+    begin = time.perf_counter()
+    height, width = (spec.frame.min_side,) * 2
+    if settings['input.height'] and settings['input.width']:
+        height, width = spec.frame.network_size(
+            settings['input.height'], settings['input.width'], settings['input.short_side'])
+    engine = open_engine(
+        spec, weights, settings['engine.backend'], settings['engine.device'],
+        settings['engine.precision'], height=height, width=width,
+        path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True,
+        threads=settings['engine.threads'])
+    engine.warm_up()
+    if engine.fell_back:
+        log.error(f'torch runs in place of the chosen engine: {engine.fell_back}')
+    log.info(f'{spec.name} is ready on {engine.device} ({engine.backend}, {engine.precision}) '
+             f'after {time.perf_counter() - begin:.1f} s')
+    return LoadedModel(engine, _of(settings), warning)

@@ -1,0 +1,80 @@
+"""What one moment of the node looks like from outside: plain values, safe to read on any thread."""
+from collections import Counter
+from dataclasses import dataclass
+import math
+
+from ..engines import Engine
+from ..metres.tracker import Scale
+from ..streams.arrivals import Counts
+
+
+@dataclass
+class Times:
+    """When a frame passed each stage, in time.perf_counter seconds; NaN for one to come.
+
+    Messages are made and published by turns; publishing is the seconds that the latter took.
+    """
+
+    arrived: float
+    started: float = math.nan
+    decoded: float = math.nan
+    prepared: float = math.nan
+    stepped: float = math.nan
+    published: float = math.nan
+    publishing: float = 0.0
+
+    def milliseconds(self) -> dict[str, float]:
+        """Return what each stage took, by its name in DepthStatus."""
+        return {name: 1e3 * seconds for name, seconds in (
+            ('decode', self.decoded - self.started),
+            ('preprocess', self.prepared - self.decoded),
+            ('model', self.stepped - self.prepared),
+            ('postprocess', self.published - self.stepped - self.publishing),
+            ('publish', self.publishing),
+            ('total', self.published - self.arrived))}
+
+
+@dataclass(frozen=True)
+class EngineSnapshot:
+    """The engine that really runs: also where another one was asked for."""
+
+    model: str
+    licence: str
+    backend: str
+    device: str
+    precision: str
+    width: int              # of the network's frame
+    height: int
+    memory: int             # bytes on the device
+    fell_back: str | None   # why it runs in place of the engine that was asked for
+
+    @classmethod
+    def of(cls, engine: Engine) -> 'EngineSnapshot':
+        return cls(engine.spec.name, engine.spec.licence, engine.backend, engine.device,
+                   engine.precision, engine.width, engine.height, engine.memory(),
+                   engine.fell_back)
+
+
+@dataclass(frozen=True)
+class CameraSnapshot:
+    """One camera: what came in, what went out."""
+
+    name: str
+    topic: str                    # that images are taken from, its full name
+    info_topic: str
+    publishers: int               # of the image topic
+    silent: float                 # seconds since the last image, or since the activation
+    waiting: bool                 # no image has come since configuring
+    has_info: bool                # a usable camera_info has come
+    distorted: bool               # and it has distortion
+    last_problem: str             # with an incoming message, '' for none
+    qos_problem: str              # a connection that QoS prevents, '' for none
+    counts: Counts
+    resets: Counter               # by reason
+    rate: float                   # frames published per second
+    age_ms: float                 # header stamp to publication, of the newest frame
+    stages: dict[str, float]      # milliseconds of the newest frame's, {} before the first
+    scale_followed: bool          # fitted while the node runs
+    scale: Scale | None           # None before the first fit, and where it is not followed
+    scale_problem: str            # why the last frame gave no fit, '' for none
+    engine: EngineSnapshot        # of the newest frame's size

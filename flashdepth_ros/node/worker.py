@@ -1,0 +1,145 @@
+"""The thread that turns waiting frames into depth: one way through the node for every frame."""
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+import math
+import threading
+import time
+import traceback
+
+from rclpy.node import Node
+from torch import Tensor
+
+from ..ros.parameters import Settings
+from ..streams.depth_stream import step_together
+from .camera import Camera
+from .diagnostics import age_ms, frame_status
+from .frame import Frame
+from .snapshot import Times
+
+WAIT_FOR_OTHERS = 0.01  # seconds that a frame may wait for those of the other cameras
+
+
+class Worker:
+    """Takes the newest frame of every camera that has one all the way, from `start` to `stop`.
+
+    settings: gives those in force, once for each round. ready: notified when a frame waits.
+    """
+
+    def __init__(
+        self, node: Node, cameras: Sequence[Camera], settings: Callable[[], Settings],
+        ready: threading.Condition,
+    ):
+        self._node, self._cameras, self._settings = node, list(cameras), settings
+        self._ready, self._working = ready, True
+        self._wait_for_others = WAIT_FOR_OTHERS
+        self._thread = threading.Thread(target=self._run, name='depth worker', daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End after the frame in progress; wait for it, at most `timeout` seconds."""
+        with self._ready:
+            self._working = False
+            self._ready.notify_all()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        def has_waited_for(how_many: Callable) -> bool:
+            return not self._working or how_many(
+                camera.input.arrivals.waits() for camera in self._cameras)
+
+        while True:
+            with self._ready:
+                self._ready.wait_for(lambda: has_waited_for(any))
+                # frames taken together arrive moments apart; a silent camera costs no more
+                self._ready.wait_for(lambda: has_waited_for(all),
+                                     self._wait_for_others if len(self._cameras) > 1 else 0)
+                if not self._working:
+                    return
+            self._process()
+
+    def _process(self) -> None:
+        """Take, decode, prepare, step, scale to metres, publish: the newest frame of each camera.
+
+        Those that the network sees at the same size go through it together.
+        """
+        settings = self._settings()
+        by_size: dict[tuple[int, ...], list[Frame]] = {}
+        for camera in self._cameras:
+            if (arrival := camera.input.arrivals.take()) is None:
+                continue
+            with self._forgiving([camera]):
+                times = Times(arrival.time, started=time.perf_counter())
+                if arrival.reset is not None:
+                    camera.forget()
+                rgb = camera.input.decode(arrival.message)
+                times.decoded = time.perf_counter()
+                network_input = camera.stream.prepare(rgb)
+                times.prepared = time.perf_counter()
+                by_size.setdefault(tuple(network_input.shape), []).append(
+                    Frame(camera, arrival, rgb, network_input, times))
+
+        for frames in by_size.values():
+            with self._forgiving([frame.camera for frame in frames]):
+                begin = time.perf_counter()
+                outputs = step_together([frame.camera.stream for frame in frames],
+                                        [frame.network_input for frame in frames])
+                self._wait_for_others = min(
+                    WAIT_FOR_OTHERS, 0.1 * (time.perf_counter() - begin))
+                for frame, output in zip(frames, outputs, strict=True):
+                    with self._forgiving([frame.camera]):
+                        self._publish(frame, output, settings)
+
+    def _publish(self, frame: Frame, output: Tensor, settings: Settings) -> None:
+        """Publish what became of a frame: output (h, w) of the network."""
+        camera, times, header = frame.camera, frame.times, frame.header
+        times.stepped = time.perf_counter()
+        height, width = frame.rgb.shape[:2]
+        intrinsics = camera.input.intrinsics(width, height, settings)
+        # also where nobody subscribes: a scale that is followed through time must not fall behind
+        scale = camera.follow_scale(output, intrinsics, header, settings)
+        times.publishing = camera.outputs.publish(
+            output, camera.stream, scale, frame.rgb, header, intrinsics, camera.input.info,
+            _status_line(camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
+            settings)
+        times.published = time.perf_counter()
+        camera.input.arrivals.counts.processed += 1
+        camera.rate.tick()
+        camera.times = times
+        camera.age_ms = age_ms(header.stamp, self._node.get_clock().now().nanoseconds)
+        if camera.outputs.wants_status():
+            camera.outputs.publish_status(frame_status(
+                camera.snapshot(), header, settings, frame.arrival.reset is not None))
+
+    @contextmanager
+    def _forgiving(self, cameras: Sequence[Camera]) -> Iterator[None]:
+        """Let a frame fail alone: it is counted, logged and left out, and the node goes on."""
+        try:
+            yield
+        except Exception as error:
+            if not self._node.context.ok():  # the process ends while a frame was under way
+                return
+            for camera in cameras:
+                camera.input.arrivals.counts.failed += 1
+            # a message or a frame that cannot be used is no defect of ours: no trace
+            trace = '' if isinstance(error, ValueError) else f'\n{traceback.format_exc()}'
+            self._node.get_logger().error(
+                f'a frame of {cameras[0].input.image_topic} failed and was left out: '
+                f'{error}{trace}', throttle_duration_sec=5.0)
+
+
+def _status_line(
+    camera: Camera, settings: Settings, scale: tuple[float, float] | None, model_ms: float,
+) -> list[str]:
+    """Say in short what made the frame; rate and age are those of the frame before."""
+    engine = camera.stream.engine
+    age = f'age {camera.age_ms:.0f} ms' if camera.age_ms < 60_000 else 'age over a minute'
+    return [
+        *(['RANDOM WEIGHTS'] if settings['model.weights'] == 'random' else []),
+        f'{engine.spec.name} {engine.backend}', f'{model_ms:.0f} ms',
+        f'{camera.rate.value():.1f} Hz',
+        f'{settings["scale.mode"]} '
+        + ('without a scale yet' if scale is None else f'x{scale[0]:.3g}'),
+        f'{camera.input.arrivals.counts.resets.total()} resets',
+        *([age] if math.isfinite(camera.age_ms) else [])]
