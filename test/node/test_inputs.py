@@ -32,15 +32,16 @@ def bad(**changes) -> Image:
 def test_bad_images_are_told_once_and_leave_no_trace(rig, reference, message, word):
     node = rig().activate()
     node.depth_of(FIRST, SECOND)
+    source = node.depth_node._cameras[0].input
     small = message.width == 20  # decodes, but is too small for the network: it ends the stream
     for i in range(3):
         node.send(message, SECOND + i, frame_id='nonsense')
         node.spin_until(lambda: False, 0.05)  # at a camera's pace, or DDS itself drops them
     if small:
-        assert node.spin_until(lambda: node.depth_node._cameras[0].input.arrivals.counts.failed)
+        assert node.spin_until(lambda: source.arrivals.counts.failed)
     else:
-        assert node.spin_until(lambda: node.depth_node._cameras[0].input.arrivals.counts.rejected == 3)
-        assert word in node.depth_node._cameras[0].input.last_problem
+        assert node.spin_until(lambda: source.arrivals.counts.rejected == 3)
+        assert word in source.last_problem
     depth = node.depth_of(THEN, SECOND + SECOND // 10)
     reference.reset()
     if not small:
