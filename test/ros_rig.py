@@ -173,6 +173,10 @@ class Rig(Client):
         self.connect()
         return self
 
+    def set_parameter(self, name: str, value):
+        """Set a parameter of the node; return its SetParametersResult."""
+        return self.depth_node.set_parameters([Parameter(name, value=value)])[0]
+
     def connect(self) -> None:
         """Wait until both sides have found each other."""
         wanted = ('depth/image', 'depth/camera_info', 'points', 'depth_node/status')

@@ -16,6 +16,7 @@ from ..streams.depth_stream import DepthStream
 from ..streams.frame_rate import FrameRate
 from .camera_input import CameraInput
 from .camera_outputs import CameraOutputs
+from .parameter_table import of_camera
 from .scale_sources import MetricScale, open_scale
 from .snapshot import CameraSnapshot, EngineSnapshot, Times
 
@@ -44,10 +45,15 @@ class Camera:
 
     def configure(self, engine: Engine, settings: Settings) -> None:
         """Take another engine and settings; the temporal state starts anew."""
+        settings = self.settings(settings)
         self.input.configure(settings)
         self.scale.close()
         self.scale = open_scale(self._node, self._prefix, settings, self._group)
         self.stream = DepthStream(engine, settings['input.short_side'])
+
+    def settings(self, settings: Settings) -> Settings:
+        """Return the node's settings as they hold for this camera."""
+        return of_camera(settings, self.name)
 
     def close(self) -> None:
         """Remove every topic."""

@@ -21,13 +21,13 @@ from rclpy.parameter import Parameter as RosParameter
 from std_srvs.srv import Trigger
 
 from ..engines import EngineError
-from ..metres.units import ScaleError, check_mode
+from ..metres.units import ScaleError
 from ..models import CheckpointError, FrameTooSmallError
 from ..ros import parameters
 from ..ros.memory import release_memory
 from . import diagnostics, loading
 from .camera import Camera
-from .parameter_table import PARAMETERS, check_together
+from .parameter_table import PARAMETERS, check_together, own_parameters
 from .worker import Worker
 
 RCLError = rclpy_implementation.RCLError
@@ -90,10 +90,10 @@ class DepthNode(LifecycleNodeMixin, Node):
         # held while engine or cameras come and go, and while diagnostics look at them
         self._members = threading.Lock()
 
-        self._wrong_parameters = parameters.declare(self, PARAMETERS)
-        for problem in self._wrong_parameters.values():
-            self.get_logger().error(problem)
-        self._settings = parameters.read(self, PARAMETERS)
+        self._table = {}                     # the parameters that are declared
+        self._wrong_parameters: dict[str, str] = {}
+        self._declare(PARAMETERS)
+        self._declare_own_parameters()
         self.add_on_set_parameters_callback(self._on_change)
 
         self._images = MutuallyExclusiveCallbackGroup()
@@ -120,15 +120,28 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     # Parameters
 
+    def _declare(self, table: parameters.Table) -> None:
+        problems = parameters.declare(self, table)
+        for problem in problems.values():
+            self.get_logger().error(problem)
+        self._wrong_parameters |= problems
+        self._table |= table
+        self._settings = parameters.read(self, self._table)
+
+    def _declare_own_parameters(self) -> None:
+        """Declare what cameras with names have for themselves, once for each name."""
+        own = own_parameters(self._settings['cameras'])
+        self._declare({name: row for name, row in own.items() if name not in self._table})
+
     def _on_change(self, changes: list[RosParameter]) -> SetParametersResult:
         result = parameters.check_change(
-            changes, PARAMETERS, self._settings, self._active, check_together)
+            changes, self._table, self._settings, self._active, check_together)
         if result.successful:
             for change in changes:
                 self._wrong_parameters.pop(change.name, None)
             # one assignment: a frame sees all of a change or nothing of it
             self._settings = {**self._settings, **{
-                change.name: change.value for change in changes if change.name in PARAMETERS}}
+                change.name: change.value for change in changes if change.name in self._table}}
             for camera in self._cameras:
                 camera.input.arrivals.continuity.max_gap = self._settings['stream.max_gap']
         return result
@@ -189,14 +202,14 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _load(self) -> None:
         """Open the engine that the parameters ask for, unless it is open."""
+        self._declare_own_parameters()
         settings = self._settings
         if self._wrong_parameters:
             raise parameters.ParameterError('; '.join(self._wrong_parameters.values()))
         if problem := check_together(settings):
             raise parameters.ParameterError(problem)
         if self._model is not None and self._model.fits(settings):
-            spec = self._model.engine.spec
-            check_mode(settings['scale.mode'], spec.unit, spec.name)
+            loading.check_modes(self._model.engine.spec, settings)
             return
         choice = loading.choose(settings)
         self._free_model()

@@ -11,6 +11,7 @@ from ..msg import DepthStatus
 from ..ros.memory import resident_memory
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
+from .parameter_table import of_camera
 from .snapshot import CameraSnapshot, EngineSnapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -86,7 +87,8 @@ def report(
     """
     statuses = [_model_health(name, state, engine, settings, problem, warning)]
     for camera in cameras:
-        statuses += [_input_health(name, camera, settings), _output_health(name, camera)]
+        own = of_camera(settings, camera.name)
+        statuses += [_input_health(name, camera, own), _output_health(name, camera)]
     return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
 
 
@@ -95,6 +97,8 @@ def _model_health(
     problem: str | None, warning: str,
 ) -> DiagnosticStatus:
     """Tell whether there is a model, and whether its metres can be trusted."""
+    nominal = any(of_camera(settings, camera)['scale.mode'] == 'nominal'
+                  for camera in settings['cameras'])
     level, message = OK, state
     if problem is not None:
         level, message = ERROR, problem
@@ -102,12 +106,12 @@ def _model_health(
         warnings = [text for text in (
             engine.fell_back
             and f'torch runs in place of the chosen engine: {engine.fell_back}',
-            warning, NOMINAL if settings['scale.mode'] == 'nominal' else '') if text]
+            warning, NOMINAL if nominal else '') if text]
         if warnings:
             level, message = WARN, '; '.join(warnings)
     values = {'state': state, 'model': settings['model.name'], 'weights': settings['model.weights'],
               'scale mode': settings['scale.mode'],
-              'calibrated': settings['scale.mode'] != 'nominal'}
+              'calibrated': not nominal}
     if engine is not None:
         values |= {
             'model': engine.model, 'backend': engine.backend, 'device': engine.device,

@@ -10,6 +10,7 @@ from ..models import ModelSpec
 from ..ros.parameters import Settings
 from ..weights.choice import choose_model
 from .diagnostics import UNTRAINED
+from .parameter_table import of_camera
 
 # the settings that a loaded engine was made from
 ENGINE_SETTINGS = ('model.name', 'model.weights', 'engine.backend', 'engine.device',
@@ -33,10 +34,16 @@ def _of(settings: Settings) -> tuple:
     return tuple(settings[key] for key in ENGINE_SETTINGS)
 
 
+def check_modes(spec: ModelSpec, settings: Settings) -> None:
+    """Refuse a scale mode that means nothing for the model, of any camera; ScaleError."""
+    for camera in settings['cameras']:
+        check_mode(of_camera(settings, camera)['scale.mode'], spec.unit, spec.name)
+
+
 def choose(settings: Settings) -> tuple[ModelSpec, str, str]:
     """Return the model, its weights and a warning ('': none); CheckpointError, ScaleError."""
     spec, weights, warning = choose_model(settings['model.name'], settings['model.weights'])
-    check_mode(settings['scale.mode'], spec.unit, spec.name)
+    check_modes(spec, settings)
     return spec, str(weights), f'{spec.name}: {UNTRAINED}' if weights == 'random' else warning
 
 

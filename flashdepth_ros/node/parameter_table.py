@@ -2,6 +2,8 @@
 
 config/flashdepth.yaml repeats this table for people; a test holds the two together.
 """
+from collections.abc import Sequence
+from dataclasses import replace
 import re
 
 from ..engines import BACKENDS, PRECISIONS
@@ -31,11 +33,14 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'cameras', [''],
         'Names of the cameras. Each has its topics below its name (front/image, front/points) and '
         "a temporal state of its own; all share one copy of the weights. [''] is one camera, whose "
-        'topics have no name before them.', check=_check_cameras),
+        'topics have no name before them. A camera with a name may have values of its own: '
+        'front.camera.hfov, front.output.*, front.points.*_height and front.scale.*',
+        check=_check_cameras),
     Parameter(
         'camera.hfov', 0.0,
         'Horizontal field of view in degrees, from which points and depth/camera_info are made '
-        'while no camera_info has come. 0 is none.', low=0.0, high=179.0, running=True),
+        'while no camera_info has come. 0 is none.', low=0.0, high=179.0, running=True,
+        per_camera=True),
     Parameter(
         'model.name', 'auto',
         'The network. auto is flashdepth-s or, where its official weights are not here and cannot '
@@ -99,11 +104,11 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'the network works (cheaper).', choices=('camera', 'model'), running=True),
     Parameter(
         'output.min_range', 0.1, 'Nearest depth that is a value, in metres.',
-        low=0.0, high=1000.0, running=True),
+        low=0.0, high=1000.0, running=True, per_camera=True),
     Parameter(
         'output.max_range', 100.0,
         'Farthest depth that is a value, in metres. Farther points are left out, never moved.',
-        low=0.01, high=10000.0, running=True),
+        low=0.01, high=10000.0, running=True, per_camera=True),
     Parameter(
         'points.stride', 2, 'Take every n-th pixel in both directions for the cloud.',
         low=1, high=64, running=True),
@@ -124,10 +129,10 @@ PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter(
         'points.min_height', ANY_HEIGHT[0],
         'Lowest points, in metres above the camera (up is -y of the optical frame).',
-        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True),
+        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True, per_camera=True),
     Parameter(
         'points.max_height', ANY_HEIGHT[1], 'Highest points, in metres above the camera.',
-        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True),
+        low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True, per_camera=True),
     Parameter(
         'points.rate', 0.0, 'Clouds per second at most; 0 is one for every frame.',
         low=0.0, high=1000.0, running=True),
@@ -136,24 +141,24 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'How metres are made of the output d of the model, an inverse depth in 1/m. '
         'nominal: factor / d, uncalibrated. fixed: 1 / (factor * d + shift), calibrated by you. '
         'reference: the same, fitted to a metric sensor. ground: the same, fitted to a flat floor. '
-        'A model whose output is metres has d = 1 / output.', choices=MODES),
+        'A model whose output is metres has d = 1 / output.', choices=MODES, per_camera=True),
     Parameter(
         'scale.reference', 'depth',
         'The metric sensor of mode reference: depth (an Image aligned with the camera, on '
         'reference/depth/image) or points (a PointCloud2 on reference/points, brought into the '
-        "camera's frame through TF).", choices=('depth', 'points')),
+        "camera's frame through TF).", choices=('depth', 'points'), per_camera=True),
     Parameter(
         'scale.max_delay', 0.1,
         'How far apart in seconds the stamps of an image and of its reference may be.',
-        low=0.0, high=10.0),
+        low=0.0, high=10.0, per_camera=True),
     Parameter(
         'scale.camera_height', 0.0, 'Of the lens above the floor in metres, for mode ground.',
-        low=0.0, high=100.0),
+        low=0.0, high=100.0, per_camera=True),
     Parameter(
-        'scale.factor', 1.0, 'See scale.mode.', low=1e-6, high=1e6, running=True),
+        'scale.factor', 1.0, 'See scale.mode.', low=1e-6, high=1e6, running=True, per_camera=True),
     Parameter(
         'scale.shift', 0.0, 'In 1/m, with scale.mode fixed only.',
-        low=-100.0, high=100.0, running=True),
+        low=-100.0, high=100.0, running=True, per_camera=True),
     Parameter(
         'preview.near', 0.5, 'Depth in metres that depth/preview shows in the nearest colour.',
         low=0.0, high=1000.0, running=True),
@@ -176,8 +181,30 @@ PARAMETERS = {parameter.name: parameter for parameter in (
 )}
 
 
+def own_parameters(cameras: Sequence[str]) -> dict[str, Parameter]:
+    """Return the rows that cameras with names have for themselves, such as front.camera.hfov."""
+    return {f'{camera}.{row.name}': replace(
+        row, name=f'{camera}.{row.name}', optional=True,
+        description=f'{row.name} of the camera {camera}; where it is not set, {row.name} holds.')
+        for camera in cameras if camera for row in PARAMETERS.values() if row.per_camera}
+
+
+def of_camera(settings: Settings, camera: str) -> Settings:
+    """Return the settings that hold for a camera: its own, where it has any."""
+    own = {name: settings[f'{camera}.{name}'] for name, row in PARAMETERS.items()
+           if row.per_camera and settings.get(f'{camera}.{name}') is not None}
+    return {**settings, **own} if own else settings
+
+
 def check_together(settings: Settings) -> str | None:
-    """Say which values contradict each other, or return None."""
+    """Say which values contradict each other, for all cameras or one, or return None."""
+    for camera in settings['cameras']:
+        if problem := _contradiction(of_camera(settings, camera)):
+            return f'{camera}: {problem}' if camera else problem
+    return None
+
+
+def _contradiction(settings: Settings) -> str | None:
     for low, high in (('output.min_range', 'output.max_range'), ('preview.near', 'preview.far'),
                       ('slice.near', 'slice.far'), ('points.min_height', 'points.max_height')):
         if settings[low] >= settings[high]:

@@ -94,6 +94,7 @@ class Worker:
     def _publish(self, frame: Frame, output: Tensor, settings: Settings) -> None:
         """Publish what became of a frame: output (h, w) of the network."""
         camera, times, header = frame.camera, frame.times, frame.header
+        settings = camera.settings(settings)
         times.stepped = time.perf_counter()
         height, width = frame.rgb.shape[:2]
         intrinsics = camera.input.intrinsics(width, height, settings)

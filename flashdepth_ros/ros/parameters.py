@@ -23,6 +23,7 @@ class ParameterError(ValueError):
 class Parameter:
     """One row. low, high: inclusive range of a number. choices: the allowed strings, if limited.
 
+    per_camera: a camera with a name may have a value of its own. optional: it may have none.
     check: says what else is wrong with a value of the right type, or None.
 
     running: may change while the node is active, and takes effect with the next frame. All others
@@ -36,6 +37,8 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     running: bool = False
+    per_camera: bool = False
+    optional: bool = False
     check: Callable[[Any], str | None] = lambda value: None
 
     @property
@@ -44,6 +47,8 @@ class Parameter:
 
     def problem(self, value: Any) -> str | None:
         """Say what is wrong with a value, or return None."""
+        if self.optional and value is None:
+            return None
         if self.choices and value not in self.choices:
             return f"{self.name} is '{value}'; it must be one of: {', '.join(self.choices)}"
         if type(value) is not type(self.default):
@@ -55,7 +60,8 @@ class Parameter:
     def descriptor(self) -> ParameterDescriptor:
         when = 'May change while active.' if self.running else 'Cannot change while active.'
         descriptor = ParameterDescriptor(
-            name=self.name, type=self.ros_type.value, description=f'{self.description} {when}')
+            name=self.name, type=self.ros_type.value, description=f'{self.description} {when}',
+            dynamic_typing=self.optional)
         if self.choices:
             descriptor.additional_constraints = 'One of: ' + ', '.join(self.choices)
         if isinstance(self.default, float):
@@ -80,13 +86,15 @@ def declare(node: Node, table: Table) -> dict[str, str]:
     for parameter in table.values():
         # Declared with any type first: rclpy would raise on a wrong one before we could explain it.
         value = node.declare_parameter(
-            parameter.name, parameter.default, ParameterDescriptor(dynamic_typing=True)).value
+            parameter.name, None if parameter.optional else parameter.default,
+            ParameterDescriptor(dynamic_typing=True)).value
         if isinstance(parameter.default, float) and type(value) is int:
             value = float(value)
         if problem := parameter.problem(value):
             problems[parameter.name] = problem
-            value = parameter.default
-        node.set_parameters([RosParameter(parameter.name, parameter.ros_type, value)])
+            value = None if parameter.optional else parameter.default
+        if value is not None:
+            node.set_parameters([RosParameter(parameter.name, parameter.ros_type, value)])
         node.set_descriptor(parameter.name, parameter.descriptor())
     return problems
 
@@ -109,7 +117,8 @@ def check_change(
         parameter = table.get(change.name)
         if parameter is None:  # use_sim_time and others of rclpy's own
             continue
-        if change.type_ == parameter.ros_type and (problem := parameter.problem(change.value)):
+        typed = change.type_ == parameter.ros_type or parameter.optional
+        if typed and (problem := parameter.problem(change.value)):
             return SetParametersResult(successful=False, reason=problem)
         if active and not parameter.running and change.value != current[change.name]:
             return SetParametersResult(successful=False, reason=(

@@ -134,3 +134,30 @@ def test_impossible_names_are_refused(rig, names):
     node = rig(cameras=names)
     assert not node.change_state('configure')
     assert 'cameras' in node.depth_node.problem
+
+
+def test_a_camera_may_have_parameters_of_its_own(rig):
+    node = rig(**{
+        'cameras': ['front', 'rear'], 'scale.factor': 2.0, 'rear.scale.factor': 3.0,
+        'rear.scale.mode': 'fixed', 'rear.output.max_range': 200.0})
+    front, rear = Side(node, 'front'), Side(node, 'rear')
+    assert node.change_state('configure') and node.change_state('activate')
+    assert node.spin_until(lambda: front.matched() and rear.matched())
+    node.spin_until(lambda: False, 0.3)
+    rgb, alone = street(1)[0], Reference().depth(street(1)[0])
+    for factor, stamp in ((3.0, SECOND), (4.0, 2 * SECOND)):
+        assert node.depth_node._cameras[1].input.arrivals.last_time is None or node.reset().success
+        for side in (front, rear):
+            side.send(rgb, stamp)
+            assert node.spin_until(lambda: side.has(stamp))  # noqa: B023
+        assert_allclose(front.depth(), np.where(2 * alone > 1000, np.inf, 2 * alone), rtol=1e-4)
+        # 1 / (factor * d) with d in 1/m
+        expected = alone / factor
+        assert_allclose(rear.depth(), np.where(expected > 200, np.inf, expected), rtol=1e-4)
+        assert rear.statuses[-1].scale_mode == 'fixed' and rear.statuses[-1].calibrated
+        assert rear.statuses[-1].scale_factor == factor and front.statuses[-1].scale_factor == 2.0
+        assert node.set_parameter('rear.scale.factor', 4.0).successful
+    refused = node.set_parameter('front.output.min_range', 1000.0)
+    assert not refused.successful and refused.reason.startswith('front: output.min_range')
+    assert not node.set_parameter('rear.scale.mode', 'nominal').successful  # while active
+    assert not node.set_parameter('rear.scale.factor', -1.0).successful

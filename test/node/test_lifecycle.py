@@ -2,14 +2,9 @@
 import time
 
 import numpy as np
-from rclpy.parameter import Parameter
 from ros_rig import SECOND, street
 
 from flashdepth_ros.ros.memory import resident_memory
-
-
-def set_parameter(node, name: str, value) -> object:
-    return node.depth_node.set_parameters([Parameter(name, value=value)])[0]
 
 
 def test_every_transition(rig):
@@ -54,7 +49,7 @@ def test_a_failed_configure_says_why_and_can_be_repeated(rig, tmp_path):
     assert node.state() == 'unconfigured'
     assert node.spin_until(lambda: node.health('model') and node.health('model').level == b'\2')
     assert str(wrong) in node.health('model').message
-    assert set_parameter(node, 'model.weights', 'random').successful
+    assert node.set_parameter('model.weights', 'random').successful
     node.activate()
     node.depth_of(street(1)[0], SECOND)
     assert node.spin_until(lambda: node.health('model').level == b'\1')
@@ -65,8 +60,8 @@ def test_wrong_start_parameters_are_told_and_can_be_corrected(rig):
     assert not node.change_state('configure')
     for part in ('output.min_range is -3.0', 'abacus', 'torch'):
         assert part in node.depth_node.problem
-    assert set_parameter(node, 'output.min_range', 0.5).successful
-    assert set_parameter(node, 'engine.backend', 'torch').successful
+    assert node.set_parameter('output.min_range', 0.5).successful
+    assert node.set_parameter('engine.backend', 'torch').successful
     assert node.change_state('configure')
     assert node.depth_node.get_parameter('output.max_range').value == 50.0  # an integer was fine
 
@@ -80,20 +75,20 @@ def test_missing_device_fails_with_the_remedy(rig):
 def test_parameters_while_active(rig):
     node = rig().activate()
     before = node.depth_of(street(1)[0], SECOND)
-    refused = set_parameter(node, 'model.name', 'flashdepth')
+    refused = node.set_parameter('model.name', 'flashdepth')
     assert not refused.successful and 'deactivate' in refused.reason
-    refused = set_parameter(node, 'output.min_range', 5000.0)
+    refused = node.set_parameter('output.min_range', 5000.0)
     assert not refused.successful
-    refused = set_parameter(node, 'output.max_range', 0.05)  # below min_range
+    refused = node.set_parameter('output.max_range', 0.05)  # below min_range
     assert not refused.successful and 'min_range' in refused.reason
-    assert set_parameter(node, 'scale.factor', 0.01).successful
+    assert node.set_parameter('scale.factor', 0.01).successful
     assert np.median(node.depth_of(street(1)[0], 2 * SECOND)) < 0.1 * np.median(before)
 
 
 def test_inactive_changes_take_effect_on_activation(rig):
     node = rig().activate()
     assert node.change_state('deactivate')
-    assert set_parameter(node, 'input.short_side', 70).successful
+    assert node.set_parameter('input.short_side', 70).successful
     assert node.change_state('activate')
     node.connect()
     node.depth_of(street(1)[0], SECOND)
@@ -104,15 +99,15 @@ def test_a_failed_activation_stays_inactive_and_can_be_repeated(rig):
     node = rig().activate()
     node.depth_of(street(1)[0], SECOND)
     assert node.change_state('deactivate')
-    assert set_parameter(node, 'model.weights', '/no/such/file.pth').successful
+    assert node.set_parameter('model.weights', '/no/such/file.pth').successful
     assert not node.change_state('activate')
     assert node.state() == 'inactive' and '/no/such/file.pth' in node.depth_node.problem
-    assert set_parameter(node, 'model.weights', 'random').successful
+    assert node.set_parameter('model.weights', 'random').successful
     assert node.change_state('activate')
     node.connect()
     node.depth_of(street(1)[0], 2 * SECOND)
     assert node.change_state('deactivate')
-    assert set_parameter(node, 'model.weights', '/no/such/file.pth').successful
+    assert node.set_parameter('model.weights', '/no/such/file.pth').successful
     assert not node.change_state('activate')
     assert node.change_state('cleanup') and node.state() == 'unconfigured'
 
