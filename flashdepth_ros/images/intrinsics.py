@@ -47,6 +47,18 @@ class Intrinsics:
             self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5,
             width, height)
 
+    @property
+    def matrix(self) -> np.ndarray:
+        """K, (3, 3) float64."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+
+    def check_size(self, image: np.ndarray, name: str) -> None:
+        """Raise ValueError where an image (H, W, ...), of this name, is not of the camera's size."""
+        if image.shape[:2] != (self.height, self.width):
+            raise ValueError(
+                f'{name} of {image.shape[1]}x{image.shape[0]} pixels does not belong to a camera '
+                f'of {self.width}x{self.height}')
+
     def rays(self, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Return x/z of every stride-th column and y/z of every stride-th row, float32."""
         x = (np.arange(0, self.width, stride) - self.cx) / self.fx

@@ -12,10 +12,7 @@ def unproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int = 1) -> np.
     Where the depth is not finite, all three coordinates are NaN. ValueError when the depth is not
     of the camera's size.
     """
-    if depth.shape != (intrinsics.height, intrinsics.width):
-        raise ValueError(
-            f'depth of {depth.shape[1]}x{depth.shape[0]} pixels does not belong to a camera of '
-            f'{intrinsics.width}x{intrinsics.height}')
+    intrinsics.check_size(depth, 'depth')
     x, y = intrinsics.rays(stride)
     depth = depth[::stride, ::stride]
     points = np.empty((*depth.shape, 3), np.float32)

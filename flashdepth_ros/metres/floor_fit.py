@@ -31,10 +31,7 @@ def fit_ground(
     The lower half of the image is looked at: planes through three random pixels, those within
     max_tilt, the best by truncated squared error, refined by Tukey's reweighting. 4 ms.
     """
-    if d.shape != (intrinsics.height, intrinsics.width):
-        raise ValueError(
-            f'inverse depth of {d.shape[1]}x{d.shape[0]} pixels does not belong to a camera of '
-            f'{intrinsics.width}x{intrinsics.height}')
+    intrinsics.check_size(d, 'inverse depth')
     rng = np.random.default_rng(seed)
     first = d.shape[0] // 2
     index = rng.integers(first * d.shape[1], d.size, size=SAMPLES)

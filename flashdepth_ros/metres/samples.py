@@ -40,10 +40,7 @@ def samples_from_points(
     one cell of cell x cell pixels the nearest stays: a lidar beside the camera also sees what
     hides behind an edge. Of more than `limit` samples a random choice is returned.
     """
-    if d.shape != (intrinsics.height, intrinsics.width):
-        raise ValueError(
-            f'inverse depth of {d.shape[1]}x{d.shape[0]} pixels does not belong to a camera of '
-            f'{intrinsics.width}x{intrinsics.height}')
+    intrinsics.check_size(d, 'inverse depth')
     x, y, z = np.asarray(points, np.float32).reshape(-1, 3).T
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
         u = np.rint(x / z * np.float32(intrinsics.fx) + np.float32(intrinsics.cx))
@@ -73,10 +70,7 @@ def samples_from_floor(
     and obstacles become outliers, so the fit must find the floor in the majority of the lower half
     of the image. Unlike ground_fit.fit_ground this tells the shift too.
     """
-    if d.shape != (intrinsics.height, intrinsics.width):
-        raise ValueError(
-            f'inverse depth of {d.shape[1]}x{d.shape[0]} pixels does not belong to a camera of '
-            f'{intrinsics.width}x{intrinsics.height}')
+    intrinsics.check_size(d, 'inverse depth')
     down = -np.asarray(up, np.float64) / np.linalg.norm(up)
     x, y = intrinsics.rays()
     first = d.shape[0] // 2

@@ -31,10 +31,9 @@ def render_clip(
         times = rng.random() * scene.period + interval * np.arange(frames)
     renderer = _renderer(width, height)
     pictures = [renderer.render(scene, float(time)) for time in times]
-    camera = renderer.intrinsics
     depth = np.stack([picture.depth for picture in pictures])
     return Clip(
         rgb=np.stack([picture.rgb for picture in pictures]),
         depth=np.where(np.isfinite(depth), depth, 0), seeds=seed, interval=interval,
-        intrinsics=np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]),
+        intrinsics=renderer.intrinsics.matrix,
         poses=np.stack([picture.pose for picture in pictures]))
