@@ -10,17 +10,16 @@ import time
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
 from ..images.intrinsics import Intrinsics
 from ..ros.camera_info import intrinsics_to_info
 from ..ros.image_messages import rgb_to_image
+from ..ros.message import header_at
 from ..ros.program import leave, prepare
 from ..ros.qos import NEWEST_SENSOR_DATA
-from .pictures import forth_and_back, made, of_video
-
-SECOND = 1_000_000_000
+from .pictures import forth_and_back, moving_texture, pictures_of_video
 
 
 class Camera:
@@ -29,7 +28,7 @@ class Camera:
     def __init__(self, namespaces: list[str], cameras: list[str], pictures: list):
         self.node = rclpy.create_node('bench_camera')
         height, width = pictures[0].shape[:2]
-        header = Header(frame_id='camera_optical')
+        header = header_at(0, 'camera_optical')
         self._images = [rgb_to_image(rgb, header) for rgb in pictures]
         self._info = intrinsics_to_info(
             Intrinsics.from_field_of_view(70.0, width, height), header)
@@ -39,7 +38,7 @@ class Camera:
                          self._publisher(Image, namespace, camera, 'image')) for camera in cameras]
             for namespace in namespaces}
 
-    def _publisher(self, kind: type, namespace: str, camera: str, topic: str):
+    def _publisher(self, kind: type, namespace: str, camera: str, topic: str) -> Publisher:
         return self.node.create_publisher(
             kind, '/'.join(filter(None, ('', namespace, camera, topic))), NEWEST_SENSOR_DATA)
 
@@ -60,8 +59,7 @@ class Camera:
             stamp = time.time_ns()
             stamps.append(stamp)
             for info_publisher, image_publisher in self._publishers[namespace]:
-                self._info.header.stamp.sec, self._info.header.stamp.nanosec = divmod(stamp, SECOND)
-                image.header.stamp = self._info.header.stamp
+                self._info.header = image.header = header_at(stamp, 'camera_optical')
                 info_publisher.publish(self._info)
                 image_publisher.publish(image)
         return {'stamps': stamps, 'late_ms': 1e3 * worst, 'seconds': time.perf_counter() - begin}
@@ -75,7 +73,8 @@ def main() -> None:
     parser.add_argument('--video')
     options = parser.parse_args()
     width, height = options.size
-    pictures = of_video(options.video, height, width) if options.video else made(height, width)
+    pictures = (pictures_of_video(options.video, height, width) if options.video
+                else moving_texture(height, width))
     prepare([])
     executor = SingleThreadedExecutor()  # its nodes have nothing to do, but leaving takes one
     camera = Camera(options.namespaces, options.cameras, pictures)

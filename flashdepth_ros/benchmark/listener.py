@@ -5,6 +5,7 @@ come as lines of JSON on standard input; each is answered by a line on standard 
 """
 import argparse
 from collections import defaultdict
+from collections.abc import Callable
 import contextlib
 import json
 import struct
@@ -21,11 +22,10 @@ from rclpy.executors import (
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from ..msg import DepthStatus
-from ..ros.message import stamp_to_ns
+from ..ros.message import SECOND, stamp_to_ns
 from ..ros.program import leave, prepare
 from ..ros.qos import NEWEST_RELIABLE
 
-SECOND = 1_000_000_000
 TOPICS = {'depth/image': Image, 'depth/camera_info': CameraInfo, 'points': PointCloud2}
 FIELDS = ('decode_ms', 'preprocess_ms', 'model_ms', 'postprocess_ms', 'publish_ms', 'total_ms',
           'age_ms', 'received', 'processed', 'replaced', 'rejected', 'failed', 'resets',
@@ -73,7 +73,7 @@ class Listener:
         with contextlib.suppress(ExternalShutdownException, ShutdownException):
             self.executor.spin()
 
-    def _serialised(self, key: str):
+    def _serialised(self, key: str) -> Callable[[bytes], None]:
         came = self._came[key]
 
         def on_message(serialised: bytes) -> None:
@@ -81,7 +81,7 @@ class Listener:
             self._last = time.monotonic()
         return on_message
 
-    def _status(self, key: str):
+    def _status(self, key: str) -> Callable[[DepthStatus], None]:
         came = self._came[key]
 
         def on_message(status: DepthStatus) -> None:

@@ -5,9 +5,11 @@ No ROS here: the processes speak it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import time
+from typing import TypeVar
 
 from .processes import BenchmarkError, Node, Peer
 
+Started = TypeVar('Started', Peer, Node)
 STAGES = ('decode', 'preprocess', 'model', 'postprocess', 'publish')
 
 
@@ -71,7 +73,7 @@ class Bench:
         names = ['--namespaces', *(each.namespace for each in configurations),
                  '--cameras', *cameras]
         self._cameras = cameras
-        self._processes = []
+        self._processes: list[Peer | Node] = []
         try:
             self._camera = self._started(Peer(
                 'camera', 'flashdepth_ros.benchmark.camera', *names,
@@ -85,7 +87,7 @@ class Bench:
             self.close()
             raise
 
-    def _started(self, process):
+    def _started(self, process: Started) -> Started:
         self._processes.append(process)
         return process
 
@@ -97,7 +99,7 @@ class Bench:
     def __enter__(self) -> 'Bench':
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def wait_until_active(self, namespace: str, timeout: float, warm_up: int) -> None:

@@ -9,7 +9,7 @@ from ..files.sources import open_source
 PICTURES = 12  # kept in memory, played forth and back so that the scene moves steadily
 
 
-def made(height: int, width: int, count: int = PICTURES) -> list[np.ndarray]:
+def moving_texture(height: int, width: int, count: int = PICTURES) -> list[np.ndarray]:
     """Make RGB pictures (height, width, 3) uint8 of a textured scene that moves, seeded."""
     rng = np.random.default_rng(0)
     shape = (height + 4 * count, width + 8 * count)
@@ -17,12 +17,14 @@ def made(height: int, width: int, count: int = PICTURES) -> list[np.ndarray]:
     for cell in (160, 40, 10):  # coarse and fine structure, as photographs have
         coarse = rng.random((shape[0] // cell + 2, shape[1] // cell + 2, 3), dtype=np.float32)
         scene += cell ** 0.5 * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    scene = cv2.normalize(scene, scene, 0, 255, cv2.NORM_MINMAX).round().astype(np.uint8)
     return [np.ascontiguousarray(scene[4 * i:4 * i + height, 8 * i:8 * i + width])
             for i in range(count)]
 
 
-def of_video(source: str, height: int, width: int, count: int = PICTURES) -> list[np.ndarray]:
+def pictures_of_video(
+    source: str, height: int, width: int, count: int = PICTURES,
+) -> list[np.ndarray]:
     """Return the first pictures of a video or folder, resized; SourceError."""
     with open_source(source) as frames:
         return [np.ascontiguousarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))

@@ -1,5 +1,4 @@
 """The processes of a benchmark: started, asked, measured from outside and ended. No ROS here."""
-from collections.abc import Sequence
 import json
 import os
 import select
@@ -7,49 +6,28 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import Any
+
+from ..ros.child_process import ChildProcess
+
+# nothing of a benchmark leaves the machine
+DISCOVERY = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 
 
 class BenchmarkError(RuntimeError):
-    """The benchmark cannot go on; the message says which process failed and how."""
+    """The benchmark cannot go on; the message says why."""
 
 
-class Process:
-    """A child process that is ended in order."""
-
-    def __init__(self, name: str, command: Sequence[str], **options):
-        self.name = name
-        # nothing of a benchmark leaves the machine
-        environment = {**os.environ, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-        self._process = subprocess.Popen(command, env=environment, text=True, **options)
-
-    def check(self) -> None:
-        """Raise BenchmarkError if the process has ended."""
-        if self._process.poll() is not None:
-            raise BenchmarkError(f'the {self.name} ended with {self._process.returncode}; its '
-                                 f'last messages are above')
-
-    def end(self) -> None:
-        """End it as Ctrl-C and a launch file would, and wait for it."""
-        if self._process.stdin:
-            self._process.stdin.close()
-        else:
-            self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-class Peer(Process):
+class Peer(ChildProcess):
     """A process of this package that answers each line of JSON with one."""
 
     def __init__(self, name: str, module: str, *arguments: str):
         super().__init__(name, [sys.executable, '-m', module, *arguments],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | DISCOVERY)
 
-    def ask(self, timeout: float, **command) -> dict:
-        """Send a command and return the answer; BenchmarkError where none comes."""
+    def ask(self, timeout: float, **command: Any) -> dict:
+        """Send a command and return the answer; BenchmarkError, ProcessEndedError."""
+        assert self._process.stdout is not None
         self.check()
         print(json.dumps(command), file=self._process.stdin, flush=True)
         end = time.monotonic() + timeout
@@ -64,7 +42,7 @@ class Peer(Process):
         return json.loads(line)
 
 
-class Node(Process):
+class Node(ChildProcess):
     """The node that is measured: a command to which its namespace and parameters are given."""
 
     def __init__(self, namespace: str, command: str, parameters: dict[str, object]):
@@ -78,7 +56,8 @@ class Node(Process):
         arguments += ['--ros-args', '-r', f'__ns:=/{namespace}', '--log-level', 'warn']
         for name, value in parameters.items():
             arguments += ['-p', f'{name}:={_yaml(value)}']
-        super().__init__(f'node {namespace}', arguments, stdin=subprocess.DEVNULL)
+        super().__init__(f'node {namespace}', arguments, stdin=subprocess.DEVNULL,
+                         env=os.environ | DISCOVERY)
         self._ps = psutil.Process(self._process.pid)
 
     def cpu_seconds(self) -> float:

@@ -1,5 +1,5 @@
 """What a benchmark says: a Markdown table, JSON, and a plot of latency over time. No ROS here."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def as_json(result: Result) -> dict:
 def utilisation(result: Result) -> float | None:
     """Return the share of the matrix peak that the network's steps reach."""
     model = percentiles(result.samples.of_status('model_ms'))
-    if None in (model, result.flops, result.peak_flops):
+    if model is None or result.flops is None or result.peak_flops is None:
         return None
     return result.flops / (model['p50'] / 1e3) / result.peak_flops
 
@@ -105,15 +105,15 @@ def table(results: Sequence[Result]) -> str:
         if any(cells):
             rows[name] = [cell or '-' for cell in cells]
 
-    def each(text) -> list[str]:
-        return [text(result) or '' for result in results]
+    def each(text: Callable[[Result], str]) -> list[str]:
+        return [text(result) for result in results]
 
     row('network', each(_network))
     row('peak rate, 1/s', each(lambda r: f'{r.peak:.1f}' if r.peak is not None else ''))
     row('rate played, 1/s', each(lambda r: f'{r.rate:.1f}'))
     row('frames, lost', each(lambda r: f'{r.samples.sent}, {100 * r.samples.lost:.1f} %'))
     for name in dict.fromkeys(name for r in results for name in latencies(r.samples)):
-        row(f'{name}, ms', each(lambda r, name=name: _triple(latencies(r.samples).get(name, ()))))
+        row(f'{name}, ms', [_triple(latencies(r.samples).get(name, ())) for r in results])
     row('processor time a frame, ms', each(
         lambda r: f'{1e3 * r.samples.cpu_seconds / max(r.samples.sent, 1):.1f}'))
     row('resident memory, MB', each(
@@ -121,15 +121,13 @@ def table(results: Sequence[Result]) -> str:
     row('GPU memory, MB', each(
         lambda r: f'{max(r.samples.of_status("gpu_memory"), default=0) / 1e6:.0f}'
         if any(r.samples.of_status('gpu_memory')) else ''))
-    row('GFLOP a step; share of the matrix peak', each(
-        lambda r: '' if utilisation(r) is None else
-        f'{r.flops / 1e9:.1f}; {100 * utilisation(r):.0f} %'))
-    row('latency at the end against frame 100', each(
-        lambda r: '' if drift(r.samples) is None else
-        '{last_ms:.2f} against {first_ms:.2f} ms ({latency:+.1%})'.format(**drift(r.samples))))
-    row('memory since a tenth of the frames, MB', each(
-        lambda r: '' if drift(r.samples) is None else
-        f'{drift(r.samples)["memory_bytes"] / 1e6:+.2f}'))
+    row('GFLOP a step; share of the matrix peak', each(_arithmetic))
+    drifts = [drift(result.samples) for result in results]
+    row('latency at the end against frame 100', [
+        '{last_ms:.2f} against {first_ms:.2f} ms ({latency:+.1%})'.format(**each) if each else ''
+        for each in drifts])
+    row('memory since a tenth of the frames, MB', [
+        f'{each["memory_bytes"] / 1e6:+.2f}' if each else '' for each in drifts])
     labels = [result.configuration.label for result in results]
     return '\n'.join(['| | ' + ' | '.join(labels) + ' |', '|---' * (len(labels) + 1) + '|',
                       *(f'| {name} | ' + ' | '.join(cells) + ' |' for name, cells in rows.items())])
@@ -141,6 +139,13 @@ def _network(result: Result) -> str:
     status = result.samples.statuses[-1]
     return ('{backend}, {precision}, {device}, {network_width}x{network_height}'.format(**status)
             + (', random weights' if status['untrained'] else ''))
+
+
+def _arithmetic(result: Result) -> str:
+    share = utilisation(result)
+    if share is None or result.flops is None:
+        return ''
+    return f'{result.flops / 1e9:.1f}; {100 * share:.0f} %'
 
 
 def _triple(values: Sequence[float]) -> str:

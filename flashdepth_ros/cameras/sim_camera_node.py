@@ -17,7 +17,7 @@ from ..ros.qos import NEWEST_RELIABLE
 
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('seed', 0, 'The scene: the same seed gives the same scene and path.',
-              low=0, high=2 ** 31 - 1),
+              low=0, high=2 ** 63 - 1),
     Parameter('kind', 'any', 'What is built. any: drawn by the seed.',
               choices=('any', 'room', 'corridor', 'hall')),
     Parameter('scene_time', 0.0,

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from ..images.intrinsics import Intrinsics
-from ..ros.image_messages import image_to_depth, image_to_rgb
-from ..ros.message import MessageError, stamp_to_ns
+from ..ros.camera_info import intrinsics_to_info
+from ..ros.image_messages import depth_to_image, image_to_depth, image_to_rgb, rgb_to_image
+from ..ros.message import MessageError, header_at, serialised, stamp_to_ns
 
 WAITING = 300  # frames of a topic that wait for their partners of the same stamp
 
@@ -89,8 +90,8 @@ class BagWriter:
 
     def __init__(self, path: Path, frame_id: str = 'camera_optical'):
         rosbags = _rosbags()
-        self._store = rosbags.typesys.get_typestore(rosbags.typesys.Stores.LATEST)
-        self._types, self._frame_id = self._store.types, frame_id
+        self._frame_id = frame_id
+        store = rosbags.typesys.get_typestore(rosbags.typesys.Stores.LATEST)
         try:
             self._writer = rosbags.rosbag2.Writer(
                 path, version=9, storage_plugin=rosbags.rosbag2.StoragePlugin.MCAP)
@@ -99,42 +100,18 @@ class BagWriter:
             raise BagError(f'no bag can be written: {error}') from error
         self._connections = {
             topic: self._writer.add_connection(
-                topic, f'sensor_msgs/msg/{kind}', typestore=self._store)
+                topic, f'sensor_msgs/msg/{kind}', typestore=store)
             for topic, kind in (('/image', 'Image'), ('/camera_info', 'CameraInfo'),
                                 ('/truth/depth/image', 'Image'))}
 
     def write(self, stamp: int, rgb: np.ndarray, depth: np.ndarray,
               intrinsics: Intrinsics) -> None:
         """Write a frame: stamp in ns; rgb (h, w, 3) uint8; depth (h, w) float32 in metres."""
-        header = self._make('std_msgs/msg/Header', stamp=self._make(
-            'builtin_interfaces/msg/Time', sec=stamp // 10 ** 9, nanosec=stamp % 10 ** 9),
-            frame_id=self._frame_id)
-        fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
-        info = self._make(
-            'sensor_msgs/msg/CameraInfo', header=header, height=rgb.shape[0], width=rgb.shape[1],
-            distortion_model='plumb_bob', d=np.zeros(5),
-            k=np.array([fx, 0, cx, 0, fy, cy, 0, 0, 1.0]), r=np.eye(3).ravel(),
-            p=np.array([fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1.0, 0]), binning_x=0, binning_y=0,
-            roi=self._make('sensor_msgs/msg/RegionOfInterest', x_offset=0, y_offset=0, height=0,
-                           width=0, do_rectify=False))
-        self._put('/camera_info', stamp, info)
-        self._put('/image', stamp, self._image(header, rgb, 'rgb8'))
-        self._put('/truth/depth/image', stamp, self._image(header, depth, '32FC1'))
-
-    def _make(self, kind: str, **values: Any) -> Any:
-        return self._types[kind](**values)
-
-    def _image(self, header: Any, pixels: np.ndarray, encoding: str) -> Any:
-        pixels = np.ascontiguousarray(pixels)
-        return self._make(
-            'sensor_msgs/msg/Image', header=header, height=pixels.shape[0],
-            width=pixels.shape[1], encoding=encoding, is_bigendian=0, step=pixels.strides[0],
-            data=pixels.reshape(-1).view(np.uint8))
-
-    def _put(self, topic: str, stamp: int, message: Any) -> None:
-        connection = self._connections[topic]
-        self._writer.write(
-            connection, stamp, self._store.serialize_cdr(message, connection.msgtype))
+        header = header_at(stamp, self._frame_id)
+        for topic, message in (('/camera_info', intrinsics_to_info(intrinsics, header)),
+                               ('/image', rgb_to_image(rgb, header)),
+                               ('/truth/depth/image', depth_to_image(depth, header))):
+            self._writer.write(self._connections[topic], stamp, serialised(message))
 
     def __enter__(self) -> 'BagWriter':
         return self

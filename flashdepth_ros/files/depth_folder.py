@@ -1,6 +1,6 @@
 """A folder of depth: one file a frame, depth.json that says what the numbers mean, a preview.
 
-No ROS and no torch here. docs/evaluation.md describes the folder for its users.
+No ROS here. docs/evaluation.md describes the folder for its users.
 """
 from collections.abc import Iterable
 import json
@@ -12,37 +12,39 @@ import zipfile
 import cv2
 import numpy as np
 
+from ..models import Unit
 from .sources import natural_key
 
 SUFFIXES = {'png16': '.png', 'npz': '.npz'}
 SIDECAR = 'depth.json'
-HUNDRED_PER_METRE, RELATIVE, METRES = '100/m', 'relative', 'm'  # the values of models.Unit
 
 
 class DepthFolderError(ValueError):
     """A folder of depth cannot be written or read; the message says why and what to do."""
 
 
-def inverse(values: np.ndarray, unit: str) -> np.ndarray:
-    """Turn model output in `unit` into inverse depth; relative output is that already.
-
-    The result is in 1/m where the unit is metric. Metres <= 0 or NaN have no inverse: NaN.
-    """
-    if unit == METRES:
-        return np.divide(1, values, out=np.full_like(values, np.nan), where=values > 0)
-    return values / 100 if unit == HUNDRED_PER_METRE else values
+def inverse_of_metres(depth: np.ndarray) -> np.ndarray:
+    """Return the inverse depth in 1/m; depth <= 0 or NaN has none: NaN."""
+    return np.divide(1, depth, out=np.full_like(depth, np.nan), where=depth > 0)
 
 
-def png_scale(first: Iterable[np.ndarray], unit: str) -> float:
+def inverse_depth(values: np.ndarray, unit: Unit) -> np.ndarray:
+    """Turn model output into inverse depth, in 1/m where the unit is metric; NaN where is none."""
+    if unit is Unit.METRES:
+        return inverse_of_metres(values)
+    return values / 100 if unit is Unit.HUNDRED_PER_METRE else values
+
+
+def png_scale(first: Iterable[np.ndarray], unit: Unit) -> float:
     """Return what a value is multiplied by before it is rounded to 16 bits, for a whole sequence.
 
     Metres become millimetres, to 65.5 m. 100/m is stored in steps of 1/64, down to 0.1 m. Relative
     values have no known range: the first frames' largest times eight must fit, and the scale is
     the largest power of two that allows it.
     """
-    if unit == METRES:
+    if unit is Unit.METRES:
         return 1000.0
-    if unit == HUNDRED_PER_METRE:
+    if unit is Unit.HUNDRED_PER_METRE:
         return 64.0
     largest = max((float(np.nanmax(values)) for values in first), default=0.0)
     if not 0 < largest < math.inf:
@@ -50,12 +52,12 @@ def png_scale(first: Iterable[np.ndarray], unit: str) -> float:
     return 2.0 ** math.floor(math.log2(65535 / (8 * largest)))
 
 
-def colour_range(first: Iterable[np.ndarray], unit: str) -> tuple[float, float]:
+def colour_range(first: Iterable[np.ndarray], unit: Unit) -> tuple[float, float]:
     """Return the inverse depths that get the first and last colour, for a whole sequence.
 
     The 2nd and 98th percentile over the first frames: a range of each frame's own would flicker.
     """
-    values = np.concatenate([inverse(frame, unit)[::4, ::4].ravel() for frame in first])
+    values = np.concatenate([inverse_depth(frame, unit)[::4, ::4].ravel() for frame in first])
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
@@ -64,10 +66,10 @@ def colour_range(first: Iterable[np.ndarray], unit: str) -> tuple[float, float]:
 
 
 def colours(
-    values: np.ndarray, unit: str, limits: tuple[float, float],
+    values: np.ndarray, unit: Unit, limits: tuple[float, float],
 ) -> np.ndarray:
     """Model output (H, W) -> BGR uint8 (H, W, 3): near is yellow, far is black, none is grey."""
-    share = (inverse(values, unit) - limits[0]) / (limits[1] - limits[0])
+    share = (inverse_depth(values, unit) - limits[0]) / (limits[1] - limits[0])
     known = np.isfinite(share)
     image = cv2.applyColorMap(
         (np.clip(np.where(known, share, 0), 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
@@ -84,7 +86,7 @@ class DepthWriter:
     """
 
     def __init__(
-        self, folder: Path, unit: str, size: tuple[int, int], file_format: str, scale: float,
+        self, folder: Path, unit: Unit, size: tuple[int, int], file_format: str, scale: float,
         limits: tuple[float, float] | None, fps: float, about: dict, overwrite: bool = False,
     ):
         self._folder, self._format = folder, file_format
@@ -94,9 +96,9 @@ class DepthWriter:
         folder.mkdir(parents=True, exist_ok=True)
         for old in (*_frame_files(folder), folder / 'preview.mp4'):
             old.unlink(missing_ok=True)
-        stored = {'scale': scale, 'no_value': 0 if unit == METRES else None}
+        stored = {'scale': scale, 'no_value': 0 if unit is Unit.METRES else None}
         self._about = {
-            'quantity': 'depth' if unit == METRES else 'inverse depth', 'unit': unit,
+            'quantity': 'depth' if unit is Unit.METRES else 'inverse depth', 'unit': unit,
             'format': file_format, **(stored if file_format == 'png16' else {}),
             'height': size[0], 'width': size[1], 'fps': fps, **about,
             'preview_inverse_depth': limits}
@@ -134,7 +136,7 @@ class DepthWriter:
         values = np.round(values * np.float32(self._scale))
         fits = (values >= 0) & (values <= 65535)  # False for NaN
         self._out_of_range += values.size - int(np.count_nonzero(fits))
-        beyond = 0 if self._unit == METRES else 65535
+        beyond = 0 if self._unit is Unit.METRES else 65535
         return np.where(fits, values, np.where(values > 65535, beyond, 0)).astype(np.uint16)
 
     def write(self, values: np.ndarray) -> None:
@@ -179,7 +181,7 @@ class DepthFolder:
         path = folder / SIDECAR
         try:
             self.about = json.loads(path.read_text())
-            self._unit, self._format = self.about['unit'], self.about['format']
+            self._unit, self._format = Unit(self.about['unit']), self.about['format']
             self._scale = self.about['scale'] if self._format == 'png16' else 1.0
         except FileNotFoundError:
             raise DepthFolderError(
@@ -199,7 +201,7 @@ class DepthFolder:
         """
         path = self._paths[index]
         values = read_array(path).astype(np.float32) / np.float32(self._scale)
-        return inverse(values, self._unit)
+        return inverse_depth(values, self._unit)
 
 
 def read_array(path: Path) -> np.ndarray:

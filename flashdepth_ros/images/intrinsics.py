@@ -53,7 +53,7 @@ class Intrinsics:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
 
     def check_size(self, image: np.ndarray, name: str) -> None:
-        """Raise ValueError where an image (H, W, ...), of this name, is not of the camera's size."""
+        """Raise ValueError unless an image (H, W, ...), called `name`, has the camera's size."""
         if image.shape[:2] != (self.height, self.width):
             raise ValueError(
                 f'{name} of {image.shape[1]}x{image.shape[0]} pixels does not belong to a camera '

@@ -3,9 +3,14 @@
 Outgoing messages are kept and filled in place: `message.data` is an array.array whose property
 setter copies or even checks byte by byte, while writing through a view of it costs one copy.
 """
-import numpy as np
-from sensor_msgs.msg import Image, PointCloud2
+from typing import Any
 
+import numpy as np
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import Header
+
+SECOND = 1_000_000_000  # ns
 MAX_SIDE = 16384  # larger images are taken for damaged messages
 
 
@@ -15,7 +20,19 @@ class MessageError(ValueError):
 
 def stamp_to_ns(stamp) -> int:
     """builtin_interfaces/Time -> nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp.sec * SECOND + stamp.nanosec
+
+
+def header_at(stamp: int, frame_id: str = '') -> Header:
+    """Return the header of a stamp in nanoseconds."""
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = divmod(stamp, SECOND)
+    return header
+
+
+def serialised(message: Any) -> bytes:
+    """Return a message as it goes over DDS and into bags (CDR)."""
+    return serialize_message(message)
 
 
 def data_view(message: Image | PointCloud2, size: int) -> np.ndarray:

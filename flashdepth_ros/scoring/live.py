@@ -1,22 +1,16 @@
 """Collects depth and true depth of running nodes over DDS."""
 from pathlib import Path
-import time
 
 import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
-from tqdm import tqdm
 
-from ..files.depth_folder import METRES, inverse
+from ..files.depth_folder import inverse_of_metres
 from ..msg import DepthStatus
 from ..ros.image_messages import image_to_depth
-from ..ros.memory import keep_large_buffers
 from ..ros.message import MessageError, stamp_to_ns
-from ..ros.program import leave
+from ..ros.observer import observer, spin_until_received
 from ..ros.qos import NEWEST_SENSOR_DATA
-from ..ros.transport import use_transport_profile
 from .sequences import FrameStore, ScoringError
 
 WAITING = 300  # true frames that wait for their depth; a slow network answers late
@@ -52,7 +46,7 @@ class LiveFrames(Node):
         pair[key] = depth
         if len(pair) == 2:
             self.truths.add(pair['truth'])
-            self.depths.add(inverse(pair['depth'], METRES))
+            self.depths.add(inverse_of_metres(pair['depth']))
             for old in [each for each in self._waiting if each <= stamp]:
                 del self._waiting[old]
         elif len(self._waiting) > WAITING:
@@ -67,33 +61,13 @@ def collect(
 
     wait: seconds to wait for a pair. Raises ScoringError when none comes.
     """
-    keep_large_buffers()
-    use_transport_profile()
-    rclpy.init()
-    executor = SingleThreadedExecutor()
-    node = LiveFrames(folder, namespace, depth_topic, truth_topic)
-    executor.add_node(node)
-    try:
-        last = time.monotonic()
-        with tqdm(total=frames, unit='frame', disable=None) as bar:
-            done = 0  # bar counts only where it is shown
-            while done < frames:
-                try:
-                    executor.spin_once(timeout_sec=0.1)
-                except Exception:
-                    if rclpy.ok():
-                        raise
-                if not rclpy.ok():
-                    raise KeyboardInterrupt  # a signal ended rclpy's context
-                if len(node.depths) > done:
-                    bar.update(len(node.depths) - done)
-                    done, last = len(node.depths), time.monotonic()
-                if time.monotonic() - last > wait:
-                    raise ScoringError(_silence(node, depth_topic, truth_topic, wait))
+    def make() -> LiveFrames:
+        return LiveFrames(folder, namespace, depth_topic, truth_topic)
+
+    with observer(make) as (node, executor):
+        if not spin_until_received(executor, lambda: len(node.depths), frames, wait):
+            raise ScoringError(_silence(node, depth_topic, truth_topic, wait))
         return node.depths, node.truths, node.engine
-    finally:
-        node.destroy_node()
-        leave(executor)
 
 
 def _silence(node: LiveFrames, depth_topic: str, truth_topic: str, wait: float) -> str:

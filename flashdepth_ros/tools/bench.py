@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 import signal
 import sys
+from typing import Any
 
 import yaml
 
@@ -22,7 +23,9 @@ from ..engines.cores import physical_cores, processor
 from ..files.sources import SourceError, open_source
 from ..models import MODELS, model_spec
 from ..node.parameter_table import PARAMETERS
-from .compare_engines import matmul_peak, step_flops
+from ..ros.child_process import ProcessEndedError
+from .arithmetic import matmul_peak, step_flops
+from .options import default_short_side, image_size
 
 SHORT = {'model': 'model.name', 'weights': 'model.weights', 'backend': 'engine.backend',
          'precision': 'engine.precision', 'device': 'engine.device',
@@ -55,7 +58,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
                       f'these options changed: {", ".join(SHORT)}, or any parameter')
     what.add_argument('--against-command', metavar='COMMAND', help='also measure this node')
     how = parser.add_argument_group('how')
-    how.add_argument('--size', default='1280x720', metavar='WxH', help="the camera's pictures")
+    how.add_argument('--size', type=image_size, default=(1280, 720), metavar='WxH',
+                     help="the camera's pictures (default: 1280x720)")
     how.add_argument('--video', metavar='FILE', help='pictures from there (default: made ones)')
     how.add_argument('--cameras', type=int, default=1, metavar='N', help='(default: 1)')
     how.add_argument('--rate', type=float,
@@ -73,13 +77,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     how.add_argument('--output', type=Path, default=Path('bench_output'), metavar='FOLDER',
                      help='for bench.md, bench.json and latency.png (default: bench_output)')
     options = parser.parse_args(argv)
-    try:
-        options.width, options.height = (int(side) for side in options.size.lower().split('x'))
-        if min(options.width, options.height) < 14:
-            raise ValueError
-    except ValueError:
-        parser.error(f"--size is '{options.size}'; it must be two numbers of 14 or more, such as "
-                     f'1280x720')
+    options.width, options.height = options.size
     for name in ('cameras', 'frames', 'blocks', 'trial', 'highest'):
         if getattr(options, name) <= 0:
             parser.error(f'--{name} is {getattr(options, name)}; it must be positive')
@@ -93,7 +91,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def assignments(texts: Sequence[str]) -> dict[str, object]:
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
     """Return {parameter: value} of NAME=VALUE; ValueError names what is not one."""
     values = {}
     for text in texts:
@@ -114,33 +112,26 @@ def configurations(options: argparse.Namespace, cameras: Sequence[str]) -> list[
         'engine.device': options.device, 'input.short_side': options.short_side,
         'input.width': options.width, 'input.height': options.height,
         'cameras': list(cameras), **EVERYWHERE, **options.param}
-    first = Configuration(_label(options.command, options.model), 'bench_a',
+    first = Configuration(options.command or options.model, 'bench_a',
                           _resolved(parameters), options.command)
     if not (options.against or options.against_command):
         return [first]
     command = options.against_command or options.command
     changes = ', '.join(f'{name.rpartition(".")[2]} {value}'
                         for name, value in options.against.items())
-    label = changes or _label(command, options.model)
+    label = changes or command or options.model
     return [first, Configuration(
         label, 'bench_b', _resolved({**parameters, **options.against}), command)]
 
 
-def _label(command: str, model: str) -> str:
-    return command if command else model
-
-
-def _resolved(parameters: dict[str, object]) -> dict[str, object]:
+def _resolved(parameters: dict[str, Any]) -> dict[str, Any]:
     """Say which backend 'auto' is, and how small the picture is where nobody said it."""
     device = str(parameters['engine.device'])
     if parameters['engine.backend'] == 'auto':  # the node would begin with another one
         parameters = {**parameters, 'engine.backend': choose(device)}
     if parameters['input.short_side'] is None:
-        import torch
-        on_gpu = not device.startswith('cpu') and torch.cuda.is_available()
-        short_side = 0 if on_gpu else min(
-            252, int(parameters['input.height']), int(parameters['input.width']))
-        parameters = {**parameters, 'input.short_side': short_side}
+        parameters = {**parameters, 'input.short_side': default_short_side(
+            device, parameters['input.height'], parameters['input.width'])}
     return parameters
 
 
@@ -156,7 +147,7 @@ def arithmetic(result: Result, peaks: dict[str, float]) -> None:
 
 
 def measure(options: argparse.Namespace) -> tuple[list[Result], dict[str, float]]:
-    """Run the benchmark; BenchmarkError or SourceError where it cannot.
+    """Run the benchmark; BenchmarkError, ProcessEndedError, SourceError where it cannot.
 
     Returns the results and what matrix products reach here, in operations a second by precision.
     """
@@ -197,22 +188,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the nodes would stay behind
     try:
         results, peaks = measure(options)
-    except (BenchmarkError, SourceError) as error:
+    except (BenchmarkError, ProcessEndedError, SourceError) as error:
         print(f'bench: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     parameters = results[0].configuration.parameters
+    size = f'{options.width}x{options.height}'
     text = '\n'.join([
         f'{processor().split(" avx")[0]}, {physical_cores()} cores; matrix products reach '
         + ', '.join(f'{peak / 1e9:.0f} GFLOP/s in {name}' for name, peak in peaks.items()),
-        '', f'{options.cameras} camera(s) of {options.size}, {parameters["model.name"]}; three '
+        '', f'{options.cameras} camera(s) of {size}, {parameters["model.name"]}; three '
         f'numbers are the median, the 90th and the 99th percentile', '', table(results), ''])
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / 'bench.md').write_text(text)
     (options.output / 'bench.json').write_text(json.dumps({
         'processor': processor(), 'cores': physical_cores(), 'matmul_peak': peaks,
-        'size': options.size, 'cameras': options.cameras,
+        'size': size, 'cameras': options.cameras,
         'results': [as_json(result) for result in results]}))
     written = ['bench.md', 'bench.json']
     try:

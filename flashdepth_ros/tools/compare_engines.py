@@ -6,17 +6,14 @@ All engines take turns on every frame, so that whatever else the machine does hi
 carries its own state through the whole sequence.
 """
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 import itertools
 import statistics
 import sys
 import time
 
-import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..engines import BACKENDS, Engine, EngineError, open_engine
 from ..engines.cores import physical_cores
@@ -24,9 +21,11 @@ from ..engines.engine import Request
 from ..engines.pytorch import TorchEngine
 from ..engines.trust import deviation, natural_frames
 from ..files.sources import open_source
-from ..models import MODELS, CheckpointError, build_model, prepare_frame
+from ..models import MODELS, CheckpointError, prepare_frame
 from ..models.plain import write_plainly
 from ..weights.choice import resolve_weights
+from .arithmetic import matmul_peak, step_flops
+from .options import add_weights_argument, network_size, positive
 
 PLAIN, TORCH = 'plain', 'torch:fp32'
 
@@ -69,56 +68,6 @@ def sequence(
         for rgb in itertools.islice(iter(frames), steps):
             rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
             yield prepare_frame(rgb, frame_format, min(height, width))[None]
-
-
-def step_flops(model: str, height: int, width: int) -> int:
-    """Count the floating-point operations of a step, two for each multiplication and addition."""
-    with torch.device('meta'), torch.inference_mode():
-        network = build_model(model)
-        counter = FlopCounterMode(display=False)
-        with counter:
-            network.step(torch.zeros(1, 3, height, width), network.initial_state(1, height, width))
-    return counter.get_total_flops()
-
-
-def matmul_peak(seconds: float = 0.5) -> dict[str, float]:
-    """Measure what large matrix products reach here, in operations a second, by precision.
-
-    The best of what PyTorch, NumPy (OpenBLAS) and OpenVINO, where there is one, reach in float32,
-    and of PyTorch in bfloat16.
-    """
-    size = 1536
-    a = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
-    tensors = {dtype: torch.from_numpy(a).to(dtype) for dtype in (torch.float32, torch.bfloat16)}
-    products: dict[str, list[Callable[[], object]]] = {
-        'fp32': [lambda: a @ a, lambda: tensors[torch.float32] @ tensors[torch.float32]],
-        'bf16': [lambda: tensors[torch.bfloat16] @ tensors[torch.bfloat16]]}
-    with contextlib.suppress(ImportError):
-        products['fp32'].append(_openvino_product(a))
-    peaks = {}
-    for precision, functions in products.items():
-        best = float('inf')
-        for function in functions:
-            end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                begin = time.perf_counter()
-                function()
-                best = min(best, time.perf_counter() - begin)
-        peaks[precision] = 2 * size ** 3 / best
-    return peaks
-
-
-def _openvino_product(a: np.ndarray) -> Callable[[], object]:
-    """Return a function that multiplies a matrix with itself in OpenVINO; ImportError."""
-    import openvino
-    from openvino import opset13
-    port = opset13.parameter(list(a.shape), a.dtype)
-    model = openvino.Model([opset13.matmul(port, opset13.constant(a), False, False)], [port])
-    request = openvino.Core().compile_model(model, 'CPU', {
-        'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY',
-        'INFERENCE_NUM_THREADS': physical_cores()}).create_infer_request()
-    request.set_input_tensor(openvino.Tensor(a))
-    return request.infer
 
 
 def compare(
@@ -178,20 +127,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog='compare_engines', description='Measure engines against plain PyTorch.')
     parser.add_argument('--model', default='flashdepth-s', choices=list(MODELS), metavar='MODEL',
                         help='default: flashdepth-s')
-    parser.add_argument('--weights', default='auto',
-                        help='auto (the official file), random, or a .pth or .safetensors file')
-    parser.add_argument('--size', default='518x518', metavar='WxH', help="the network's frame")
-    parser.add_argument('--steps', type=int, default=20, help='frames (default: 20)')
+    add_weights_argument(parser)
+    parser.add_argument('--size', type=network_size, default=(518, 518), metavar='WxH',
+                        help="the network's frame (default: 518x518)")
+    parser.add_argument('--steps', type=positive, default=20, help='frames (default: 20)')
     parser.add_argument('--video', metavar='FILE', help='frames from there (default: made ones)')
     parser.add_argument('engines', nargs='*', metavar='BACKEND[:PRECISION]',
                         help=f'of {", ".join(all_engines())} (default: those that open here)')
     options = parser.parse_args(argv)
-    try:
-        width, height = (int(side) for side in options.size.lower().split('x'))
-        if options.steps < 1 or min(width, height) < 14 or width % 14 or height % 14:
-            raise ValueError
-    except ValueError:
-        parser.error('--size takes two multiples of 14, such as 518x518, and --steps a number')
+    height, width = options.size
     try:
         weights = str(resolve_weights(MODELS[options.model], options.weights))
         engines = options.engines

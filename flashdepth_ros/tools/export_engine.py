@@ -16,6 +16,7 @@ from ..engines.precision import DTYPES
 from ..engines.tensorrt import TensorRtEngine, build_plan, import_library, write_plan
 from ..models import MODELS, CheckpointError, ModelSpec
 from ..weights.choice import resolve_weights
+from .options import add_weights_argument, network_size, positive
 
 
 def export(
@@ -31,14 +32,6 @@ def export(
     return read_metadata(path)
 
 
-def network_size(text: str) -> tuple[int, int]:
-    """Parse WxH of multiples of 14 into (height, width)."""
-    width, height = (int(side) for side in text.lower().split('x'))
-    if min(width, height) < 14 or width % 14 or height % 14:
-        raise ValueError
-    return height, width
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='export_engine', description="Make an engine file of a model's step.")
@@ -48,9 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help='.onnx for a graph, .plan for a TensorRT engine')
     parser.add_argument('--size', type=network_size, required=True, metavar='WxH',
                         help="the network's frame, multiples of 14, such as 518x518")
-    parser.add_argument('--weights', default='auto',
-                        help='auto (the official file), random, or a .pth or .safetensors file')
-    parser.add_argument('--streams', type=int, default=1, metavar='N',
+    add_weights_argument(parser)
+    parser.add_argument('--streams', type=positive, default=1, metavar='N',
                         help='cameras that step together (default: 1)')
     parser.add_argument('--precision', choices=list(DTYPES),
                         help='types in the graph (default: fp32 for .onnx, fp16 for .plan)')
@@ -60,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.output.suffix not in ('.onnx', '.plan'):
         parser.error('FILE must end in .onnx or .plan')
-    if options.streams < 1:
-        parser.error('--streams takes a number from 1')
     logging.basicConfig(level=logging.WARNING, format='%(message)s')
     logging.getLogger('flashdepth_ros').setLevel(logging.INFO)
     spec = MODELS[options.model]

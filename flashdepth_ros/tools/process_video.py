@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 import sys
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -19,36 +19,37 @@ from ..engines import Engine, EngineError, open_engine
 from ..files.depth_folder import SUFFIXES, DepthWriter, check_free, colour_range, png_scale
 from ..files.sources import open_source
 from ..models import (
-    MODELS,
     CheckpointError,
+    Unit,
     build_model,
     load_weights,
     model_spec,
     prepare_frame,
     randomise,
 )
-from ..models.dpt import upsample
 from ..models.video_depth_anything import VideoDepthAnything
+from ..streams.depth_stream import DepthStream
 from ..weights.choice import resolve_weights
 from ..weights.record import sha256
+from .options import add_model_arguments
 
 FIRST_FRAMES = 8  # these are held back and fix the colours, and the scale of relative 16-bit depth
 
 
-def stream_depth(
-    frames: Iterable[np.ndarray], engine: Engine, short_side: int = 0, stateless: bool = False,
-) -> Iterator[Tensor]:
-    """Yield the model's output (h, w) for each RGB frame, on the CPU, with the state carried.
-
-    stateless: forget the state before every frame, which shows what the memory is worth.
-    """
-    state = engine.initial_state()
-    for frame in frames:
-        if stateless:
-            state = engine.initial_state()
-        tensor = prepare_frame(frame, engine.spec.frame, short_side, engine.frame_device)
-        output, state = engine.step(tensor[None], state)
-        yield output[0].cpu()
+def open_window_model(
+    name: str, weights: Path | Literal['random'], device: str,
+) -> tuple[VideoDepthAnything, str]:
+    """Return a model that has a window mode and the device it is on; EngineError."""
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    network = build_model(name)
+    randomise(network) if weights == 'random' else load_weights(network, weights)
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError) as error:  # no such device, or out of memory
+        reason = str(error).splitlines()[0]
+        raise EngineError(f'--device {device} cannot run {name}: {reason}') from error
+    return cast(VideoDepthAnything, network), device
 
 
 @torch.inference_mode()
@@ -65,16 +66,9 @@ def window_depth(
     for frame in frames:
         tensor = prepare_frame(frame, model.spec.frame, short_side)
         for output in windowed.push(tensor.to(device)):
-            yield output.cpu()
+            yield output.float().cpu()
     for output in windowed.finish():
-        yield output.cpu()
-
-
-def to_size(output: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Resize a model's output (h, w) to `size` as the authors do, as a float32 array."""
-    if output.shape != size:
-        output = upsample(output[None, None], size)[0, 0]
-    return output.float().numpy()
+        yield output.float().cpu()
 
 
 def process(
@@ -93,35 +87,27 @@ def process(
     if window and backend not in ('auto', 'torch'):
         raise EngineError(f'the window mode runs in PyTorch only, not in {backend}: leave --window')
     check_free(folder, overwrite)
-    engine = None
+    engine: Engine | None = None
     with open_source(source) as frames:
         network_size = spec.frame.network_size(*frames.size, short_side)
         file = resolve_weights(spec, weights)
         chosen = islice(iter(frames), max_frames)
+        outputs: Iterator[Tensor]
         if window:
-            if device == 'auto':
-                device = 'cuda' if torch.cuda.is_available() else 'cpu'
-            network = build_model(model)
-            randomise(network) if file == 'random' else load_weights(network, file)
-            try:
-                network.to(device)
-            except (RuntimeError, AssertionError) as error:  # no such device, or out of memory
-                reason = str(error).splitlines()[0]
-                raise EngineError(f'--device {device} cannot run {model}: {reason}') from error
+            network, device = open_window_model(model, file, device)
             outputs = window_depth(
-                chosen, cast(VideoDepthAnything, network), device,
-                frames.size if camera_size else None, short_side)
+                chosen, network, device, frames.size if camera_size else None, short_side)
         else:
-            engine = open_engine(
-                spec, str(file), backend, device,
-                height=network_size[0], width=network_size[1])
-            outputs = stream_depth(chosen, engine, short_side)
+            height, width = network_size
+            engine = open_engine(spec, str(file), backend, device, height=height, width=width)
+            stream = DepthStream(engine, short_side)
+            outputs = (stream.step(stream.prepare(rgb)) for rgb in chosen)
         total = frames.frames
         if max_frames is not None:
             total = min(total or max_frames, max_frames)
         try:
             return _write(
-                outputs, total, folder, spec.unit.value,
+                outputs, total, folder, spec.unit,
                 frames.size if camera_size else network_size, file_format, preview, frames.fps, {
                     'model': model, 'mode': 'window' if window else 'stream',
                     'weights': Path(file).name,
@@ -136,7 +122,7 @@ def process(
 
 
 def _write(
-    outputs: Iterator[Tensor], total: int | None, folder: Path, unit: str, size: tuple[int, int],
+    outputs: Iterator[Tensor], total: int | None, folder: Path, unit: Unit, size: tuple[int, int],
     file_format: str, preview: bool, fps: float, about: dict, overwrite: bool,
 ) -> DepthWriter:
     with tqdm(total=total, unit='frame', disable=None) as bar:
@@ -146,41 +132,18 @@ def _write(
                 yield output
         final = counted()
         first = list(islice(final, FIRST_FRAMES))
-        arrays = [output.float().numpy() for output in first]
+        arrays = [output.numpy() for output in first]
         writer = DepthWriter(
             folder, unit, size, file_format, png_scale(arrays, unit),
             colour_range(arrays, unit) if preview else None, fps, about, overwrite)
         complete = False
         try:
             for output in chain(first, final):
-                writer.write(to_size(output, size))
+                writer.write(DepthStream.resample(output, *size))
             complete = True
         finally:
             writer.close(complete)
     return writer
-
-
-def positive(text: str) -> int:
-    """Parse a number of frames; argparse reports what is not one."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def add_model_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add the options that choose and feed a model."""
-    parser.add_argument('--model', required=required, choices=list(MODELS), metavar='MODEL',
-                        help=f'one of: {", ".join(MODELS)}')
-    parser.add_argument('--weights', default='auto',
-                        help='auto (the official file), random, or a .pth or .safetensors file')
-    parser.add_argument('--backend', default='auto', help='engine (default: auto)')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--short-side', type=int, default=0, metavar='PIXELS',
-                        help="the network's short side (default: the model's own rule)")
-    parser.add_argument('--max-frames', type=positive, metavar='N', help='stop after N frames')
-    parser.add_argument('--window', action='store_true',
-                        help='offline windows instead of streaming (vda models)')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

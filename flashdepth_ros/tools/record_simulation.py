@@ -6,36 +6,20 @@ import sys
 
 from tqdm import tqdm
 
-
-def size(text: str) -> tuple[int, int]:
-    """Parse WIDTHxHEIGHT; argparse reports what is none."""
-    width, height = (int(part) for part in text.split('x'))
-    if not (16 <= width <= 4096 and 16 <= height <= 4096):
-        raise ValueError
-    return width, height
-
-
-def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of simulated sequences."""
-    parser.add_argument('--kind', choices=('room', 'corridor', 'hall'),
-                        help='of the simulated scenes (default: drawn by the seed)')
-    parser.add_argument('--size', type=size, default=(320, 240), metavar='WIDTHxHEIGHT',
-                        help='of the simulated images (default: 320x240)')
-    parser.add_argument('--no-effects', dest='effects', action='store_false',
-                        help='simulated images without noise, swings of exposure and the like')
+from .options import add_simulation_arguments, positive, seed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='record_simulation', description=__doc__)
-    parser.add_argument('--seed', type=int, default=0, help='the scene (default: 0)')
-    parser.add_argument('--frames', type=int, default=100, help='default: 100')
+    parser.add_argument('--seed', type=seed, default=0, help='the scene (default: 0)')
+    parser.add_argument('--frames', type=positive, default=100, help='default: 100')
     parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
                         help='frames a second (default: 10)')
     parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='the new bag')
     add_simulation_arguments(parser)
     options = parser.parse_args(argv)
-    if options.frames < 1 or not options.rate > 0:
-        parser.error('--frames and --rate must be larger than 0')
+    if not options.rate > 0:
+        parser.error('--rate must be larger than 0')
     from ..files.bags import BagError, BagWriter  # needs ROS' messages, which evaluate does not
     try:
         from ..simulation import Renderer

@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 import time
+from typing import cast
 
 import cv2
 from safetensors.torch import save_file
@@ -114,7 +115,7 @@ def train_in_processes(options: argparse.Namespace, plan: Plan) -> int:
     running = {child.sentinel: child for child in children}
     while running:
         for sentinel in wait(list(running)):
-            ended = running.pop(sentinel)
+            ended = running.pop(cast(int, sentinel))
             ended.join()  # its exit code is known only then
             if ended.exitcode != 0:
                 for child in running.values():  # it would wait for the one that failed

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from flashdepth_ros.benchmark.measure import Samples, search_rate
-from flashdepth_ros.benchmark.pictures import forth_and_back, made
+from flashdepth_ros.benchmark.pictures import forth_and_back, moving_texture
 from flashdepth_ros.benchmark.report import drift, percentiles
 from flashdepth_ros.tools.bench import assignments, main
 
@@ -52,7 +52,7 @@ def test_percentiles_leave_nan_out():
 
 
 def test_pictures_move_a_little():
-    pictures = made(60, 90)
+    pictures = moving_texture(60, 90)
     assert all(picture.shape == (60, 90, 3) and picture.dtype == np.uint8 for picture in pictures)
     change = np.abs(pictures[0].astype(int) - pictures[1]).mean()
     assert 0.5 < change < np.abs(pictures[0].astype(int) - pictures[-1]).mean()

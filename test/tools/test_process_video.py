@@ -14,7 +14,7 @@ from flashdepth_ros.files.depth_folder import (
     colours,
     png_scale,
 )
-from flashdepth_ros.models import build_model, prepare_frame, randomise
+from flashdepth_ros.models import Unit, build_model, prepare_frame, randomise
 from flashdepth_ros.models.dpt import upsample
 from flashdepth_ros.tools import evaluate, process_video
 
@@ -112,7 +112,7 @@ def test_a_video_gives_a_preview_of_one_colour_range(video, tmp_path):
     assert len(frames) == len(list(tmp_path.glob('frame_*.png'))) == FRAMES
     folder = DepthFolder(tmp_path)
     limits = folder.about['preview_inverse_depth']
-    image = colours(folder.disparity(8) * 100, '100/m', limits)
+    image = colours(folder.disparity(8) * 100, Unit.HUNDRED_PER_METRE, limits)
     assert np.abs(frames[8].astype(int) - image).mean() < 15  # but for the codec's loss
 
 
@@ -174,7 +174,8 @@ def test_a_source_that_breaks_leaves_whole_frames_and_says_so(images, tmp_path, 
 
 def test_metres_are_stored_as_millimetres(tmp_path):
     depth = np.array([[1.2344, 65.535, 70], [0, np.nan, np.inf]], np.float32)
-    writer = DepthWriter(tmp_path, 'm', (2, 3), 'png16', png_scale([depth], 'm'), None, 30, {})
+    scale = png_scale([depth], Unit.METRES)
+    writer = DepthWriter(tmp_path, Unit.METRES, (2, 3), 'png16', scale, None, 30, {})
     writer.write(depth)
     writer.close(complete=True)
     stored = cv2.imread(str(tmp_path / 'frame_000000.png'), cv2.IMREAD_UNCHANGED)
@@ -187,21 +188,22 @@ def test_metres_are_stored_as_millimetres(tmp_path):
 
 def test_relative_depth_gets_a_scale_with_room_from_the_first_frames(tmp_path):
     first = [np.array([[0.5, 3.0]], np.float32), np.array([[10.0, np.nan]], np.float32)]
-    scale = png_scale(first, 'relative')
+    scale = png_scale(first, Unit.RELATIVE)
     assert scale == 512  # 10 * 8 * 512 < 65535 < 10 * 8 * 1024
-    writer = DepthWriter(tmp_path, 'relative', (1, 2), 'png16', scale, None, 30, {})
+    writer = DepthWriter(tmp_path, Unit.RELATIVE, (1, 2), 'png16', scale, None, 30, {})
     writer.write(np.array([[10.0, 1000.0]], np.float32))
     writer.close(complete=True)
     assert writer.out_of_range == 1
     np.testing.assert_allclose(DepthFolder(tmp_path).disparity(0), [[10, 65535 / 512]])
-    assert png_scale([np.zeros((1, 2))], 'relative') == 1
+    assert png_scale([np.zeros((1, 2))], Unit.RELATIVE) == 1
 
 
 def test_the_preview_shows_what_has_no_value_in_grey():
     depth = np.array([[1, 2, np.nan, 0]], np.float32)
-    limits = colour_range([np.repeat(np.linspace(1, 4, 401, dtype=np.float32), 4)[None]], 'm')
+    ramp = np.repeat(np.linspace(1, 4, 401, dtype=np.float32), 4)[None]
+    limits = colour_range([ramp], Unit.METRES)
     assert limits == pytest.approx((0.253, 0.943), abs=0.005)
-    image = colours(depth, 'm', limits)
+    image = colours(depth, Unit.METRES, limits)
     assert image[0, 2:].tolist() == [[128] * 3] * 2
     assert image[0, 0].sum() > image[0, 1].sum()
 

@@ -1,0 +1,163 @@
+"""Where evaluate takes its sequences from: simulated scenes, bags, running nodes, and files."""
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from ..engines import Engine, EngineError, open_engine
+from ..files.depth_folder import DepthFolder, inverse_depth, inverse_of_metres
+from ..models import model_spec
+from ..scoring.sequences import Cameras, FrameStore, Predictions, ScoringError, Truth
+from ..scoring.truth_folder import TruthFolder, read_cameras
+from ..streams.depth_stream import DepthStream
+from ..weights.choice import resolve_weights
+from .process_video import process
+
+if TYPE_CHECKING:
+    from ..simulation import Frame  # needs MuJoCo
+
+SIMULATED_FRAMES, LIVE_FRAMES = 30, 100  # without --max-frames
+
+
+@dataclass(frozen=True)
+class ComparedSequence:
+    """One sequence to be scored."""
+
+    name: str
+    predictions: Predictions
+    truth: Truth
+    cameras: Cameras | None = None
+
+
+class StreamingModel:
+    """The model that the options name; it is opened for the size of the first frame."""
+
+    def __init__(self, options: argparse.Namespace):
+        if options.window:
+            raise EngineError('--window works on videos and images alone: leave it')
+        self._options, self._spec = options, model_spec(options.model)
+        self._file = resolve_weights(self._spec, options.weights)
+        self._engine: Engine | None = None
+        self._stream: DepthStream | None = None
+
+    def _open(self, height: int, width: int) -> DepthStream:
+        options = self._options
+        height, width = self._spec.frame.network_size(height, width, options.short_side)
+        self._engine = open_engine(self._spec, str(self._file), options.backend, options.device,
+                                   height=height, width=width)
+        return DepthStream(self._engine, options.short_side)
+
+    def predict(self, frames: Iterable[np.ndarray], store: FrameStore) -> None:
+        """Put the inverse depth of a sequence of RGB frames (h, w, 3) into a store, at their size.
+
+        The state is carried from frame to frame or, with --stateless, forgotten before each.
+        """
+        if self._stream is not None:
+            self._stream.reset()
+        for rgb in tqdm(frames, unit='frame', disable=None, total=self._options.max_frames):
+            height, width = rgb.shape[:2]
+            if self._stream is None:
+                self._stream = self._open(height, width)
+            stream = self._stream
+            if self._options.stateless:
+                stream.reset()
+            output = stream.resample(stream.step(stream.prepare(rgb)), height, width)
+            store.add(inverse_depth(output, self._spec.unit))
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+
+def of_simulation(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
+    """Yield a model's depth of simulated sequences, one for each seed."""
+    from ..simulation import Renderer
+    from ..simulation.effects import NONE, USUAL
+    from ..simulation.sequences import drive_through
+    width, height = options.size
+    model = StreamingModel(options)
+    try:
+        with Renderer(width, height) as renderer:
+            for seed in options.seeds:
+                truth = FrameStore(folder / f'truth{seed}')
+                poses: list[np.ndarray] = []
+                predictions = FrameStore(folder / f'predictions{seed}')
+                frames = drive_through(
+                    renderer, seed, options.max_frames or SIMULATED_FRAMES,
+                    kind=options.kind, effects=USUAL if options.effects else NONE)
+                model.predict(_pictures(frames, truth, poses), predictions)
+                matrices = np.broadcast_to(renderer.intrinsics.matrix, (len(poses), 3, 3))
+                yield ComparedSequence(f'{options.model}, seed {seed}', predictions, truth,
+                                       Cameras(matrices, np.array(poses)))
+    finally:
+        model.close()
+
+
+def _pictures(
+    frames: Iterable['Frame'], truth: FrameStore, poses: list[np.ndarray],
+) -> Iterator[np.ndarray]:
+    """Yield the pictures of simulated frames; keep their true depths and poses."""
+    for frame in frames:
+        truth.add(frame.depth)
+        poses.append(frame.pose)
+        yield frame.rgb
+
+
+def of_bag(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
+    """Yield the sequence of a bag: a model's depth of its images, or the depth that it holds."""
+    from ..files.bags import read_together
+    predictions, truth = FrameStore(folder / 'predictions'), FrameStore(folder / 'truth')
+    path = Path(options.bag)
+    topics = {'truth': options.truth_topic}
+    topics |= {'depth': options.depth_topic} if options.model is None else {
+        'rgb': options.image_topic}
+    frames = islice(read_together(path, topics), options.max_frames)
+    if options.model is None:
+        for frame in frames:
+            truth.add(frame['truth'])
+            predictions.add(inverse_of_metres(frame['depth']))
+    else:
+        def pictures() -> Iterator[np.ndarray]:
+            for frame in frames:
+                truth.add(frame['truth'])
+                yield frame['rgb']
+        model = StreamingModel(options)
+        try:
+            model.predict(pictures(), predictions)
+        finally:
+            model.close()
+    if not len(truth):
+        raise ScoringError(f'{path} holds no images of one stamp on {", ".join(topics.values())}')
+    name = path.name if options.model is None else f'{options.model}, {path.name}'
+    yield ComparedSequence(name, predictions, truth)
+
+
+def of_running_nodes(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
+    """Yield what running nodes publish."""
+    from ..scoring.live import collect
+    predictions, truth, engine = collect(
+        folder, options.max_frames or LIVE_FRAMES, options.namespace, options.depth_topic,
+        options.truth_topic, options.wait)
+    yield ComparedSequence(engine or 'live', predictions, truth)
+
+
+def of_files(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
+    """Yield a folder of depth, or a model's depth of a video or of images, beside its truth."""
+    truth = TruthFolder(options.truth, options.truth_scale)
+    predictions = Path(options.predictions)
+    if options.model is not None:
+        if options.stateless:
+            raise EngineError('--stateless works with --seeds and --bag: leave it')
+        process(options.predictions, folder / 'depth', options.model, options.weights,
+                options.backend, options.device, options.short_side, options.max_frames,
+                options.window, file_format='npz', preview=False)
+        predictions = folder / 'depth'
+    depth = DepthFolder(predictions)
+    frames = min(len(depth), options.max_frames or len(depth))
+    cameras = None if options.cameras is None else read_cameras(options.cameras, frames)
+    yield ComparedSequence(depth.about.get('model', '?'), depth, truth, cameras)
