@@ -26,7 +26,7 @@ def fit_ground(
     factor * d + shift = n . r / height, so the plane is fitted to d without unprojecting anything.
     It also shows what cannot be seen: a wrong shift changes the plane's third coefficient alone,
     which is just what a pitch does. The floor stays flat, and the shift must be known (0 for
-    FlashDepth and metric models), or the tilt: see scale_samples.samples_from_floor.
+    FlashDepth and metric models).
 
     The lower half of the image is looked at: planes through three random pixels, those within
     max_tilt, the best by truncated squared error, refined by Tukey's reweighting. 4 ms.

@@ -1,4 +1,4 @@
-"""Pairs of the model's inverse depth and a reference's, for scale_fit.fit_affine. No ROS here."""
+"""Pairs of the model's inverse depth and a reference's, for affine_fit.fit_affine. No ROS here."""
 import numpy as np
 
 from ..images.intrinsics import Intrinsics
@@ -9,8 +9,7 @@ Samples = tuple[np.ndarray, np.ndarray]    # (N,) inverse depth of the model, (N
 
 
 def samples_from_depth_image(
-    d: np.ndarray, reference: np.ndarray, min_depth: float = 0.0, max_depth: float = np.inf,
-    limit: int = LIMIT,
+    d: np.ndarray, reference: np.ndarray, limit: int = LIMIT,
 ) -> Samples:
     """Pair the model's inverse depth (h, w) with a reference depth (H, W) in metres along z.
 
@@ -18,7 +17,7 @@ def samples_from_depth_image(
     model's pixel at its centre. 0, negative, NaN and infinite reference is no value. Of more than
     `limit` samples a random choice is returned, always the same for the same count.
     """
-    inside = (reference > max(min_depth, 0.0)) & (reference <= min(max_depth, 1e30))
+    inside = (reference > 0) & (reference <= 1e30)
     index = np.flatnonzero(inside)
     if index.size > limit:
         index = index[np.random.default_rng(0).integers(index.size, size=limit)]
@@ -58,28 +57,6 @@ def samples_from_points(
     if chosen.size > limit:
         chosen = chosen[np.random.default_rng(0).integers(chosen.size, size=limit)]
     return _finite(d[v[chosen], u[chosen]], 1 / z[chosen].astype(np.float64))
-
-
-def samples_from_floor(
-    d: np.ndarray, intrinsics: Intrinsics, camera_height: float, up: np.ndarray,
-    limit: int = LIMIT,
-) -> Samples:
-    """Pair the model's inverse depth (h, w) with that of a floor of which all is known.
-
-    up: the floor's normal in the optical frame, from TF or an IMU; camera_height: in metres. Walls
-    and obstacles become outliers, so the fit must find the floor in the majority of the lower half
-    of the image. Unlike ground_fit.fit_ground this tells the shift too.
-    """
-    intrinsics.check_size(d, 'inverse depth')
-    down = -np.asarray(up, np.float64) / np.linalg.norm(up)
-    x, y = intrinsics.rays()
-    first = d.shape[0] // 2
-    expected = (x * down[0] + y[first:, None] * down[1] + down[2]) / camera_height
-    # closer to the horizon than 0.02 rad the floor is far, thin and soon something else
-    index = np.flatnonzero(expected * camera_height > 0.02)
-    if index.size > limit:
-        index = index[np.random.default_rng(0).integers(index.size, size=limit)]
-    return _finite(d[first:].reshape(-1)[index], expected.ravel()[index])
 
 
 def _finite(d: np.ndarray, metric_inverse: np.ndarray) -> Samples:
