@@ -92,7 +92,7 @@ def test_points_of_a_bent_image_lie_where_they_are():
         cv2.circle(raw, (round(column * 16), round(row * 16)), 48, 1, -1, cv2.LINE_AA, 4)
     rectifier = Rectifier(RAW, lens, np.eye(3), PINHOLE)
     points = unproject(np.full((240, 320), 2, np.float32), rectifier.intrinsics)
-    _, labels, _, centres = cv2.connectedComponentsWithStats(
+    *_, centres = cv2.connectedComponentsWithStats(
         (rectifier.apply(raw) > 0.5).astype(np.uint8))
     found = np.array([points[round(row), round(column), :2] for column, row in centres[1:]])
     assert len(found) == 25
