@@ -91,7 +91,7 @@ def _region(
     full = info.width, info.height
     if full == (0, 0):
         full = width * bins[0], height * bins[1]
-        notes.append(f'camera_info gives no size, so {full[0]}x{full[1]} is taken, the images\' own')
+        notes.append(f"camera_info gives no size, so the images' own {full[0]}x{full[1]} is taken")
         return full, (0, 0, *full, *bins)
     if 0 in full:
         raise MessageError(f'camera_info says it is of images of {full[0]}x{full[1]} pixels: '

@@ -3,21 +3,25 @@ import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from ..images.encodings import ENCODINGS, Encoding
+from ..images.encodings import ENCODINGS, Encoding, encoding_of
+from ..images.levels import Levels
+from .bridge import bridge_problem, bridge_to_rgb
 from .message import MAX_SIDE, MessageError, data_view
 
 
 def check_image(message: Image) -> None:
     """Raise MessageError unless the image can be decoded; costs no pass over its pixels."""
-    encoding = ENCODINGS.get(message.encoding)
-    if encoding is None:
-        raise MessageError(
-            f"the image has encoding '{message.encoding}'; supported are {', '.join(ENCODINGS)}: "
-            f'set the camera driver to one of them, or convert it with image_proc')
     if not (0 < message.width <= MAX_SIDE and 0 < message.height <= MAX_SIDE):
         raise MessageError(
             f'the image says it has {message.width}x{message.height} pixels; '
             f'sides must lie between 1 and {MAX_SIDE}')
+    encoding = encoding_of(message.encoding)
+    if encoding is None:
+        if (problem := bridge_problem(message.encoding)) is not None:
+            raise MessageError(
+                f"the image has encoding '{message.encoding}', which is none of "
+                f'{", ".join(ENCODINGS)}; {problem}')
+        return    # cv_bridge looks for itself
     for name, side, multiple in (
             ('width', message.width, encoding.even[0]), ('height', message.height,
                                                          encoding.even[1])):
@@ -35,30 +39,40 @@ def check_image(message: Image) -> None:
     if len(message.data) < message.step * (rows - 1) + row:
         planes = ''
         if encoding.planar:
-            planes = (f' ({message.height} of the image and {message.height // 2} of chroma; the '
-                      f'height is that of the image alone)')
+            planes = (f' ({message.height} of the image and {rows - message.height} of chroma; '
+                      f'the height is that of the image alone)')
         raise MessageError(
             f'the image has {len(message.data)} bytes, but {rows} rows{planes} of {message.step} '
             f'bytes need {message.step * rows}: the message is truncated')
 
 
 def _rows(message: Image, encoding: Encoding) -> int:
-    return message.height * 3 // 2 if encoding.planar else message.height
+    return int(message.height * encoding.planes)
 
 
-def image_to_rgb(message: Image) -> np.ndarray:
+def image_to_rgb(message: Image, levels: Levels | None = None) -> np.ndarray:
     """Decode an image to RGB (H, W, 3) uint8; MessageError where it cannot be.
 
-    Row padding and byte order are respected; of 16 bits the higher eight are kept. YUV is taken as
-    BT.601 in video range, as cv_bridge does. The result may share the message's memory.
+    Row padding and byte order are respected. levels: of the camera, which say what of samples with
+    more than 8 bits is kept; without it the higher eight of 16. YUV is taken as BT.601 in video
+    range, as cv_bridge does. The result may share the message's memory.
     """
     check_image(message)
-    encoding = ENCODINGS[message.encoding]
+    encoding = encoding_of(message.encoding)
+    if encoding is None:
+        return bridge_to_rgb(message)
+    rows = _rows(message, encoding)
+    if encoding.planar:
+        data = np.frombuffer(message.data, np.uint8)[:rows * message.step]
+        if len(data) < rows * message.step:    # the last row's padding
+            data = np.pad(data, (0, rows * message.step - len(data)))
+        return encoding.convert(data.reshape(rows, message.step), message.width)
     dtype = np.dtype(encoding.dtype).newbyteorder('>' if message.is_bigendian else '<')
     pixels = np.ndarray(
-        (_rows(message, encoding), message.width, encoding.channels), dtype, buffer=message.data,
+        (rows, message.width, encoding.channels), dtype, buffer=message.data,
         strides=(message.step, encoding.channels * dtype.itemsize, dtype.itemsize))
-    return encoding.to_rgb(pixels[..., 0] if encoding.channels == 1 else pixels)
+    return encoding.to_rgb(
+        pixels[..., 0] if encoding.channels == 1 else pixels, levels or Levels(16))
 
 
 def rgb_to_image(rgb: np.ndarray, header: Header, out: Image | None = None) -> Image:

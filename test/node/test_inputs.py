@@ -70,7 +70,7 @@ def test_every_encoding_gives_depth(rig):
     for i, (encoding, kind) in enumerate(ENCODINGS.items()):
         pixels = np.zeros((84, 98, kind.channels), kind.dtype)
         pixels[:] = (THEN[..., :1].astype(np.uint32) * (257 if kind.dtype is np.uint16 else 1))
-        data = pixels.tobytes() + (bytes([128]) * (42 * 98) if kind.planar else b'')
+        data = pixels.tobytes() + bytes([128]) * int((kind.planes - 1) * 84 * 98)
         message = Image(height=84, width=98, encoding=encoding, step=pixels.strides[0], data=data)
         depth = node.depth_of(message, SECOND + i)
         assert depth.shape == (84, 98) and np.isfinite(depth).any(), encoding
