@@ -84,6 +84,7 @@ setup(
         'numpy',
         'torch>=2.4',              # the networks; scaled_dot_product_attention, export
         'opencv-python-headless',  # resampling as the networks' authors do it, video files
+        'simplejpeg',              # decodes JPEG in half OpenCV's time, and tells of damage
         'safetensors',             # weights that cannot carry code
         'huggingface_hub',         # fetches the official weights, with resume and a cache
         'tqdm',                    # progress of long work

@@ -10,6 +10,7 @@ from ..engines import BACKENDS, PRECISIONS
 from ..images.preview import COLORMAPS
 from ..metres.units import MODES
 from ..models import MODELS
+from ..ros.camera_view import RECTIFY
 from ..ros.parameters import Parameter, Settings
 
 NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')  # of a camera
@@ -22,6 +23,11 @@ def _check_cameras(names: list[str]) -> str | None:
         return None
     return (f'cameras is {names}; it must be different names of letters, digits and underscores, '
             f"or [''] for one camera without a name")
+
+
+def _check_bits(bits: int) -> str | None:
+    return None if bits == 0 or bits >= 8 else (
+        f'input.bits is {bits}; it must be 0 (find it) or lie between 8 and 16')
 
 
 PARAMETERS = {parameter.name: parameter for parameter in (
@@ -89,6 +95,21 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'input.transport', 'raw',
         'raw: Image. compressed: CompressedImage (JPEG or PNG) on image/compressed.',
         choices=('raw', 'compressed')),
+    Parameter(
+        'input.rectify', 'auto',
+        'Whether images are rectified here, as image_proc does it, so that points are not bent; '
+        'depth/camera_info is then that of the rectified image. auto: where camera_info has '
+        'distortion (D is not zero), unless another node publishes the images and listens to that '
+        "camera_info, as image_proc does. A bag's player hides who made the images: give done for "
+        'rectified ones. always: even then, and also from K to P where D is zero. never: images '
+        'stay as they come, with the rays of K, and points are bent. done: images come rectified, '
+        'P is used.',
+        choices=RECTIFY),
+    Parameter(
+        'input.bits', 0,
+        'How many bits of 16 the samples of an image use (mono16, 16UC1, rgb16, bayer_*16): 8 to '
+        '16. 0 finds it, and grows with the brightest sample so far.', low=0, high=16,
+        check=_check_bits),
     Parameter(
         'stream.max_gap', 2.0,
         'Pause in the header stamps, in seconds, after which the temporal state is forgotten. '

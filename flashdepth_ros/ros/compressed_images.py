@@ -7,6 +7,11 @@ from sensor_msgs.msg import CompressedImage
 
 from .message import MAX_SIDE, MessageError
 
+try:
+    import simplejpeg
+except ImportError:    # it has no rosdep key; OpenCV makes the same pixels, but tells of no damage
+    simplejpeg = None
+
 MAX_PIXELS = 2 ** 26  # of an image whose few bytes may claim any size
 # More pixels than this cannot lie in a byte of JPEG (a bit at least for a block of 8x8) or of PNG
 # (1032 bytes of a deflated one, eight pixels in each); a file that claims more is damaged.
@@ -59,18 +64,43 @@ def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
     """Decode a JPEG or PNG to RGB (H, W, 3) uint8; MessageError where it cannot be.
 
     A camera's intrinsics belong to the pixels as they are stored, so a note on the orientation
-    (EXIF) turns nothing.
+    (EXIF) turns nothing. A JPEG of which the decoder has to invent a part is refused.
     """
     width, height = check_compressed(message)
-    try:
-        bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8),
-                           cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        bgr = None
-    if bgr is None or bgr.shape[:2] != (height, width):
+    if simplejpeg is not None and message.data[0] == 0xff:
+        rgb = _decode_jpeg(message.data)
+    else:
+        rgb = _decode(message.data)
+    if rgb is None or rgb.shape != (height, width, 3):
         raise MessageError(
             f'the compressed image of {len(message.data)} bytes is truncated or damaged')
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
+    return rgb
+
+
+def _decode(data) -> np.ndarray | None:
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8),
+                           cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
+
+
+def _decode_jpeg(data) -> np.ndarray | None:
+    """Decode a JPEG; MessageError where libjpeg warns that its data are damaged.
+
+    A picture that ends early and is closed with an end mark would else be half grey.
+    """
+    try:
+        return simplejpeg.decode_jpeg(data, 'RGB', strict=True)
+    except ValueError as error:
+        words = str(error)
+    # bytes between the whole picture and its end mark are in every frame of some webcams
+    if words.lower().startswith(('corrupt', 'premature')) and not words.endswith('marker 0xd9'):
+        raise MessageError(
+            f'the compressed image of {len(data)} bytes is truncated or damaged ({words}): the '
+            f'picture was cut off or changed on its way')
+    return _decode(data)    # other warnings are of no pixel; and what it cannot do, as CMYK
 
 
 def _png_header(data: bytes) -> tuple[int, int, int] | None:
