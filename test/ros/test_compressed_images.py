@@ -134,7 +134,7 @@ def test_a_jpeg_that_ends_early_and_is_closed_is_refused(way):
     for share in (0.3, 0.5, 0.9, 0.99):
         cut = CompressedImage(format='jpeg', data=data[:int(share * len(data))] + b'\xff\xd9')
         check_compressed(cut)    # headers and end are there
-        with pytest.raises(MessageError, match='[Pp]remature end'):
+        with pytest.raises(MessageError, match=r'[Pp]remature end'):
             compressed_to_rgb(cut)
     half = len(data) // 2
     with pytest.raises(MessageError, match='damaged'):    # a piece in the middle is missing
