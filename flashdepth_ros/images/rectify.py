@@ -92,6 +92,16 @@ class Rectifier:
                 f'{self.raw.width}x{self.raw.height}')
         return cv2.remap(image, *self.maps, cv2.INTER_LINEAR)
 
+    def apply_nearest(self, depth: np.ndarray) -> np.ndarray:
+        """Rectify a depth (H, W) float32 that is aligned with the raw image, of any size.
+
+        No values are mixed; NaN where the lens saw nothing. The depth stays that along z, which it
+        is in the rectified camera too, unless that is turned.
+        """
+        return cv2.remap(
+            cv2.resize(depth, (self.raw.width, self.raw.height), interpolation=cv2.INTER_NEAREST),
+            *self.maps, cv2.INTER_NEAREST, borderValue=float('nan'))
+
     def _unseen(self) -> np.ndarray | None:
         place, fraction = self.maps    # whole pixels (x, y), and 32nds: y * 32 + x
         outside = np.zeros(place.shape[:2], bool)

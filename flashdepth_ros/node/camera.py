@@ -47,7 +47,7 @@ class Camera:
         """Take another engine and settings; the temporal state starts anew."""
         settings = self.settings(settings)
         self.input.configure(settings)
-        self.scale.close()
+        self.scale.unsubscribe()
         self.scale = open_scale(self._node, self._prefix, settings, self._group)
         self.stream = DepthStream(engine, settings['input.short_side'])
 
@@ -58,7 +58,7 @@ class Camera:
     def close(self) -> None:
         """Remove every topic."""
         self.input.unsubscribe()
-        self.scale.close()
+        self.scale.unsubscribe()
         self.outputs.close()
 
     def forget(self) -> None:

@@ -166,6 +166,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._worker = Worker(self, self._cameras, lambda: self._settings, self._ready)
         self._worker.start()
         for camera in self._cameras:
+            camera.scale.subscribe()
             camera.input.subscribe()
         return result
 
@@ -225,6 +226,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._worker.stop()
         self._worker = None
         for camera in self._cameras:
+            camera.scale.unsubscribe()
             camera.stream.reset()
             if camera.times is not None:
                 camera.input.arrivals.counts.resets['deactivated'] += 1

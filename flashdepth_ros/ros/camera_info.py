@@ -47,6 +47,8 @@ def read_calibration(
     message documents them, unless the image's size shows that the driver has not. A difference in
     size that remains is taken for resampling. What can belong to no such image is refused.
     """
+    if min(width, height) <= 0:
+        raise MessageError(f'camera_info cannot be of an image of {width}x{height} pixels')
     _check_frame(info.header.frame_id, frame_id)
     if len(info.d) > 14:
         raise MessageError(f'camera_info has {len(info.d)} distortion coefficients: at most 14 '

@@ -160,3 +160,16 @@ def test_fixed_point_maps_cost_less_than_floats():
 
     assert best(lambda: rectifier.apply(image)) < best(
         lambda: cv2.remap(image, *floats, cv2.INTER_LINEAR))
+
+
+def test_an_aligned_depth_is_rectified_without_mixing_values():
+    rectifier = Rectifier(RAW, LENSES[0], np.eye(3), Intrinsics(
+        120.0, 120.0, 159.5, 119.5, 320, 240))
+    depth = np.where(np.arange(320) < 160, np.float32(1), np.float32(5)) * np.ones(
+        (240, 1), np.float32)
+    for size in ((320, 240), (160, 120)):
+        rectified = rectifier.apply_nearest(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST))
+        assert rectified.shape == (240, 320)
+        seen = np.isfinite(rectified)
+        assert set(np.unique(rectified[seen])) == {1.0, 5.0}
+        assert np.mean(seen == ~rectifier.unseen) > 0.99 and not seen.all()

@@ -3,16 +3,19 @@ import importlib.util
 
 import numpy as np
 import pytest
-from ros_rig import SECOND, camera, street, to_array
-from sensor_msgs.msg import Image
+from ros_rig import SECOND, camera, street
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from flashdepth_ros.images.points import unproject
+from flashdepth_ros.ros.camera_info import intrinsics_to_info
 from flashdepth_ros.ros.cloud_messages import points_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image
 
-MISSING = [name for name in ('message_filters', 'sensor_msgs_py', 'tf2_ros')
+MISSING = [name for name in ('sensor_msgs_py', 'tf2_ros')
            if importlib.util.find_spec(name) is None]
+without_wheels = pytest.mark.skipif(
+    bool(MISSING), reason=f'not installed: {", ".join(MISSING)} (no PyPI wheel)')
 
 
 def test_relative_depth_needs_a_scale(rig):
@@ -38,12 +41,12 @@ def test_until_there_is_a_scale_there_are_no_metres(rig):
         'no metres yet' in node.health('output').message))
 
 
-@pytest.mark.skipif('message_filters' not in MISSING, reason='message_filters is installed')
+@pytest.mark.skipif(not MISSING, reason='sensor_msgs_py and tf2_ros are installed')
 def test_a_missing_package_is_named(rig):
-    node = rig(**{'scale.mode': 'reference'})
+    node = rig(**{'scale.mode': 'reference', 'scale.reference': 'points'})
     assert not node.change_state('configure')
     assert 'apt install ros-' in node.depth_node.problem
-    assert 'message-filters' in node.depth_node.problem
+    assert MISSING[0].replace('_', '-') in node.depth_node.problem
     assert node.state() == 'unconfigured'
 
 
@@ -53,21 +56,40 @@ def truth(reference, frame: np.ndarray) -> np.ndarray:
     return (1 / (3.0 * d + 0.05)).astype(np.float32)
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f'not installed: {", ".join(MISSING)} (no PyPI wheel)')
-@pytest.mark.parametrize('kind', ['depth', 'points'])
+def stamped(stamp: int, frame_id: str) -> Header:
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = divmod(stamp, SECOND)
+    return header
+
+
+def sparse(wanted: np.ndarray, rng) -> np.ndarray:
+    """Leave 30 % of a depth (H, W), a third of it wrong."""
+    depth = np.where(rng.random(wanted.shape) < 0.3, wanted, np.nan).astype(np.float32)
+    wrong = rng.random(wanted.shape) < 0.3
+    depth[wrong] *= rng.uniform(0.3, 3.0, wrong.sum()).astype(np.float32)
+    return depth
+
+
+@pytest.mark.parametrize('kind', [
+    'depth', pytest.param('points', marks=without_wheels),
+    pytest.param('another frame', marks=without_wheels)])
 def test_metres_follow_a_reference(rig, reference, kind):
-    node = rig(**{'scale.mode': 'reference', 'scale.reference': kind, 'output.max_range': 100.0})
-    from geometry_msgs.msg import TransformStamped
-    from sensor_msgs.msg import PointCloud2
-    from tf2_ros import StaticTransformBroadcaster
-    topic, message_type = ('reference/points', PointCloud2) if kind == 'points' else (
-        'reference/depth/image', Image)
-    publisher = node.node.create_publisher(message_type, topic, 1)
-    # the lidar sits half a metre above the camera, with its axes
-    transform = TransformStamped(header=Header(frame_id='camera'), child_frame_id='lidar')
-    transform.transform.translation.y = -0.5
-    transform.transform.rotation.w = 1.0
-    StaticTransformBroadcaster(node.node).sendTransform(transform)
+    points = kind == 'points'
+    node = rig(**{'scale.mode': 'reference', 'scale.reference': 'points' if points else 'depth',
+                  'output.max_range': 100.0})
+    publisher = node.node.create_publisher(
+        PointCloud2 if points else Image,
+        'reference/points' if points else 'reference/depth/image', 1)
+    own_info = node.node.create_publisher(CameraInfo, 'reference/depth/camera_info', 1)
+    shift = np.zeros(3, np.float32)
+    if kind != 'depth':    # the other sensor sits above the camera, with its axes
+        from geometry_msgs.msg import TransformStamped
+        from tf2_ros import StaticTransformBroadcaster
+        shift[1] = 0.5 if points else 0.0
+        transform = TransformStamped(header=Header(frame_id='camera'), child_frame_id='lidar')
+        transform.transform.translation.y = float(-shift[1])
+        transform.transform.rotation.w = 1.0
+        StaticTransformBroadcaster(node.node).sendTransform(transform)
     node.activate()
     assert node.spin_until(publisher.get_subscription_count)
     rng = np.random.default_rng(0)
@@ -75,19 +97,60 @@ def test_metres_follow_a_reference(rig, reference, kind):
     for i, frame in enumerate(street(6)):
         stamp = SECOND + i * SECOND // 10
         wanted = truth(reference, frame)
-        sparse = np.where(rng.random(wanted.shape) < 0.3, wanted, np.nan).astype(np.float32)
-        wrong = rng.random(wanted.shape) < 0.3
-        sparse[wrong] *= rng.uniform(0.3, 3.0, wrong.sum()).astype(np.float32)
-        header = Header(frame_id='lidar' if kind == 'points' else 'camera')
-        header.stamp.sec, header.stamp.nanosec = divmod(stamp, SECOND)
-        points = unproject(sparse, camera(98, 84)) + np.float32((0, 0.5, 0))
-        publisher.publish(points_to_cloud(points, None, False, header) if kind == 'points'
-                          else depth_to_image(sparse, header))
+        header = stamped(stamp, 'camera' if kind == 'depth' else 'lidar')
+        own_info.publish(intrinsics_to_info(camera(98, 84), header))
+        publisher.publish(
+            points_to_cloud(unproject(sparse(wanted, rng), camera(98, 84)) + shift, None, False,
+                            header) if points else depth_to_image(sparse(wanted, rng), header))
         node.spin_until(lambda: False, 0.2)
         depth = node.depth_of(frame, stamp, info=True)
     assert node.status.calibrated, node.depth_node._cameras[0].scale.problem
     assert node.status.scale_factor == pytest.approx(3.0, rel=0.05)
     inside = wanted < 100
-    error = np.abs(to_array(node.received['depth/image'][-1])[inside] / wanted[inside] - 1)
-    assert np.median(error) < 0.02 and depth is not None
+    error = np.abs(depth[inside] / wanted[inside] - 1)
+    assert np.median(error) < 0.02
     assert node.status.scale_age < 0.2 and node.status.scale_inliers > 0.4
+
+
+def test_a_reference_that_comes_after_its_frame_is_not_fitted_to_another(rig, reference):
+    """No two frames are alike, so a fit to another's depth would have few inliers."""
+    node = rig(**{'scale.mode': 'reference', 'output.max_range': 100.0}).activate()
+    publisher = node.node.create_publisher(Image, 'reference/depth/image', 1)
+    assert node.spin_until(lambda: (publisher.get_subscription_count()
+                                    and node.depth_node.count_publishers('/reference/depth/image')))
+    reference.reset()
+    frames = [np.ascontiguousarray(frame[::-1] if i % 2 else frame)
+              for i, frame in enumerate(street(8))]
+    for i, frame in enumerate(frames):
+        stamp = SECOND + i * SECOND // 30
+        node.depth_of(frame, stamp, info=True)    # the network is done with it
+        publisher.publish(depth_to_image(truth(reference, frame), stamped(stamp, 'camera')))
+        node.spin_until(lambda: False, 0.1)
+    assert node.status.scale_factor == pytest.approx(3.0, rel=0.01)
+    assert node.status.scale_inliers > 0.95 and node.status.scale_age == pytest.approx(1 / 30)
+
+
+def test_a_reference_of_another_frame_is_refused_with_the_remedy(rig, reference):
+    node = rig(**{'scale.mode': 'reference'}).activate()
+    publisher = node.node.create_publisher(Image, 'reference/depth/image', 1)
+    assert node.spin_until(publisher.get_subscription_count)
+    frame = street(1)[0]
+    publisher.publish(depth_to_image(truth(reference.reset(), frame), stamped(SECOND, 'lidar')))
+    node.spin_until(lambda: False, 0.2)
+    assert np.isnan(node.depth_of(frame, SECOND, info=True)).all()
+    problem = node.depth_node._cameras[0].scale.problem
+    assert "frame 'lidar', the images of 'camera'" in problem
+    assert '/reference/depth/camera_info' in problem
+
+
+def test_references_are_received_while_active_only(rig):
+    node = rig(**{'scale.mode': 'reference'})
+
+    def receivers() -> int:
+        return node.node.count_subscribers('/reference/depth/image')
+
+    assert node.change_state('configure')
+    assert not node.spin_until(receivers, 1.0)
+    for _ in range(2):
+        assert node.change_state('activate') and node.spin_until(lambda: receivers() == 1)
+        assert node.change_state('deactivate') and node.spin_until(lambda: not receivers())
