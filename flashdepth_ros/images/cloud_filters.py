@@ -57,8 +57,8 @@ def voxel_filter(
     """Keep the first point in each cube of `size` metres, in the points' order.
 
     points: (..., 3) float32 -> (M, 3); those that are not finite are dropped. colours: (..., 3) of
-    the same points, or None. ValueError when size is not positive, or so small that the cloud's box
-    has too many cubes to number. 300 000 points take 30 ms.
+    the same points, or None. ValueError when size is not positive. 300 000 points take 30 ms; five
+    times as long where the cloud's box has more than 2^40 cubes (0.01 m, at 100 m).
     """
     if not size > 0:
         raise ValueError(f'voxels of {size} m have no size')
@@ -73,29 +73,45 @@ def voxel_filter(
     if not len(points):
         return points, colours
 
-    # number the cubes of the cloud's box, and append the point's own number: plain sorting is
-    # several times faster than a stable argsort, and brings each cube's first point to its front
-    number, cubes = np.zeros(len(points), np.int64), 1
-    for axis in range(3):
-        cube = np.floor(points[:, axis] * np.float32(1 / size))
-        cube -= cube.min()
-        count = int(cube.max()) + 1
-        cubes *= count
-        if cubes >= 2 ** 40:
-            raise ValueError(f'voxels of {size} m are too small for a cloud this large')
-        number *= count
-        number += cube.astype(np.int64)
-    bits = len(points).bit_length()    # an image has less than 2^23 points
-    number <<= bits
-    number |= np.arange(len(points))
-    number.sort()
-    cube = number >> bits
-    is_first = np.empty(len(points), bool)
-    is_first[0] = True
-    np.not_equal(cube[1:], cube[:-1], out=is_first[1:])
-    first = number[is_first] & ((1 << bits) - 1)
+    cubes = np.multiply(points.T, np.float32(1 / size), order='C')
+    np.floor(cubes, out=cubes)
+    cubes -= cubes.min(axis=1, keepdims=True)
+    counts = cubes.max(axis=1).astype(np.float64) + 1
+    first = (_first_of_numbers if np.prod(counts) < 2 ** 40 else _first_of_each)(cubes, counts)
     first.sort()
     return points[first], None if colours is None else colours[first]
+
+
+def _first_of_numbers(cubes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the first point of each cube, for points in cubes (3, N) of a box of `counts`.
+
+    Each cube has a number, to which the point's own is appended: plain sorting is several times
+    faster than sorting an index, and brings each cube's first point to its front.
+    """
+    number = np.zeros(cubes.shape[1], np.int64)
+    for cube, count in zip(cubes, counts, strict=True):
+        number *= int(count)
+        number += cube.astype(np.int64)
+    bits = len(number).bit_length()    # an image has less than 2^23 points
+    number <<= bits
+    number |= np.arange(len(number))
+    number.sort()
+    return number[_begins(number >> bits)] & ((1 << bits) - 1)
+
+
+def _first_of_each(cubes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Do the same for any box: equal cubes stay in the points' order."""
+    order = np.lexsort(cubes)
+    cubes = cubes[:, order]
+    return order[_begins(cubes[0]) | _begins(cubes[1]) | _begins(cubes[2])]
+
+
+def _begins(values: np.ndarray) -> np.ndarray:
+    """Return where in sorted values (N,) another one begins, bool."""
+    begins = np.empty(len(values), bool)
+    begins[0] = True
+    np.not_equal(values[1:], values[:-1], out=begins[1:])
+    return begins
 
 
 def height_mask(points: np.ndarray, lowest: float, highest: float) -> np.ndarray:

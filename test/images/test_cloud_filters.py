@@ -140,21 +140,31 @@ def test_voxels_keep_the_first_point_of_each():
     assert voxel_filter(points[3:5], colours[3:5], 0.1)[0].shape == (0, 3)
 
 
-def test_voxels_against_a_slow_way():
+@pytest.mark.parametrize('far', [0.0, 1e4])    # the second has more cubes than numbers
+def test_voxels_against_a_slow_way(far):
     points = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
+    points[-1] = far
     seen, expected = set(), []
-    for point in points:
-        cube = tuple(np.floor(point * np.float32(1 / 0.25)).astype(int))
+    for point in points.astype(np.float64):
+        cube = tuple(np.floor(point * 4).astype(int))
         if cube not in seen:
             expected.append(point)
             seen.add(cube)
     assert_array_equal(voxel_filter(points, None, 0.25)[0], expected)
 
 
-@pytest.mark.parametrize(('size', 'words'), [
-    (0.0, 'no size'), (-1.0, 'no size'), (float('nan'), 'no size'), (1e-6, 'too small')])
-def test_impossible_voxels_are_refused(size, words):
-    with pytest.raises(ValueError, match=words):
+def test_small_voxels_of_a_large_cloud():
+    points = np.random.default_rng(0).uniform(-100, 100, (20000, 3)).astype(np.float32)
+    points[1::2] = points[::2] + np.float32(1e-5)
+    kept, colours = voxel_filter(points, np.arange(20000, dtype=np.uint32)[:, None], 0.01)
+    assert 10000 <= len(kept) < 10200    # some pairs lie across a cube's side
+    assert_array_equal(kept, points[colours[:, 0]])
+    assert len(voxel_filter(points, None, 1e-6)[0]) > 15000
+
+
+@pytest.mark.parametrize('size', [0.0, -1.0, float('nan')])
+def test_impossible_voxels_are_refused(size):
+    with pytest.raises(ValueError, match='no size'):
         voxel_filter(np.array([[0, 0, 0], [99, 99, 99]], np.float32), None, size)
 
 
