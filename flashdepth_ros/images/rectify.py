@@ -86,10 +86,7 @@ class Rectifier:
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Rectify an image (H, W) or (H, W, C) of the raw camera's size; ValueError for others."""
-        if image.shape[:2] != (self.raw.height, self.raw.width):
-            raise ValueError(
-                f'an image of {image.shape[1]}x{image.shape[0]} pixels is not of the camera of '
-                f'{self.raw.width}x{self.raw.height}')
+        self.raw.check_size(image, 'an image')
         return cv2.remap(image, *self.maps, cv2.INTER_LINEAR)
 
     def apply_nearest(self, depth: np.ndarray) -> np.ndarray:

@@ -1,6 +1,4 @@
 """Rectification, held to the models' formulas and to image_proc's call of OpenCV."""
-import time
-
 import cv2
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
@@ -142,33 +140,14 @@ def test_what_cannot_be_rectified_is_refused():
         Rectifier(RAW, LENSES[0], np.eye(3), PINHOLE).apply(np.zeros((5, 10, 3), np.uint8))
 
 
-def test_fixed_point_maps_cost_less_than_floats():
-    """As a ratio, on the same image: the machine's load changes both."""
-    raw, pinhole = RAW.resized(1280, 720), PINHOLE.resized(1280, 720)
-    rectifier, image = Rectifier(raw, LENSES[0], np.eye(3), pinhole), picture(720, 1280)
-    floats = cv2.initUndistortRectifyMap(
-        raw.matrix, np.array(LENSES[0].coefficients), np.eye(3), pinhole.matrix, (1280, 720),
-        cv2.CV_32FC1)
-
-    def best(function) -> float:
-        times = []
-        for _ in range(20):
-            begin = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    assert best(lambda: rectifier.apply(image)) < best(
-        lambda: cv2.remap(image, *floats, cv2.INTER_LINEAR))
-
-
 def test_an_aligned_depth_is_rectified_without_mixing_values():
     rectifier = Rectifier(RAW, LENSES[0], np.eye(3), Intrinsics(
         120.0, 120.0, 159.5, 119.5, 320, 240))
     depth = np.where(np.arange(320) < 160, np.float32(1), np.float32(5)) * np.ones(
         (240, 1), np.float32)
     for size in ((320, 240), (160, 120)):
-        rectified = rectifier.apply_nearest(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST))
+        rectified = rectifier.apply_nearest(
+            cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST))
         assert rectified.shape == (240, 320)
         seen = np.isfinite(rectified)
         assert set(np.unique(rectified[seen])) == {1.0, 5.0}
