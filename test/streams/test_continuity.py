@@ -97,8 +97,8 @@ def test_a_clock_that_jumps_is_a_reset_also_for_stamps_of_another_clock():
     continuity = Continuity(2.0)
     verdicts(continuity, (1e9, 0.0))
     continuity.clock_jumped(5 * SECOND, 0.1)
-    assert [verdict.reset for verdict in verdicts(continuity, (1e9 + 0.9, 0.9), (1e9 + 1, 1.0))] == [
-        'clock jumped back', None]
+    found = verdicts(continuity, (1e9 + 0.9, 0.9), (1e9 + 1, 1.0))
+    assert [verdict.reset for verdict in found] == ['clock jumped back', None]
 
 
 def test_left_out_frames_neither_wait_nor_replace():
