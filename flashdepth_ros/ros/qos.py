@@ -12,7 +12,7 @@ from rclpy.qos import (
 
 # Frames that a subscription keeps. One is too few: a large image comes in pieces, and one that is
 # still being put together, or waits for its missing piece, would be dropped for the next one.
-DEPTH = 5
+DEPTH = 10
 
 
 def newest_reliable() -> QoSProfile:
