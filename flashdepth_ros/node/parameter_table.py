@@ -115,6 +115,11 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'Pause in the header stamps, in seconds, after which the temporal state is forgotten. '
         '0 is never.', low=0.0, high=3600.0, running=True),
     Parameter(
+        'stream.max_backward', 1.0,
+        'How far header stamps may go back, in seconds, without the temporal state being '
+        'forgotten: such a frame was overtaken on its way, and is left out. One that goes back by '
+        'more begins a new stream.', low=0.0, high=3600.0, running=True),
+    Parameter(
         'output.encoding', '32FC1',
         'Of depth/image: 32FC1 in metres (NaN no value, +Inf farther than max_range, -Inf nearer '
         'than min_range) or 16UC1 in millimetres (0 no value).',

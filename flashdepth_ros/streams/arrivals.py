@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from .continuity import Continuity, FrameOrigin
+from .symptoms import Outcomes
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Counts:
     processed: int = 0
     replaced: int = 0
     rejected: int = 0
+    late: int = 0
+    repeated: int = 0
     failed: int = 0
     resets: Counter = field(default_factory=Counter)
 
@@ -43,18 +46,30 @@ class Arrivals:
     def __init__(self, continuity: Continuity, ready: threading.Condition):
         self.continuity = continuity
         self.counts = Counts()
+        self.outcomes = Outcomes()
         self.last_time: float | None = None
         self._ready = ready
         self._waiting: Arrival | None = None
         self._reset: str | None = None
 
     def put(self, message: Any, origin: FrameOrigin) -> None:
-        """Take in a usable frame, in place of one that still waits."""
+        """Take in a usable frame, in place of one that still waits.
+
+        One whose stamp is late or repeated is counted and left out.
+        """
         with self._ready:
             now = self._note()
+            verdict = self.continuity.observe(origin, now)
+            self.outcomes.note(verdict.left_out or verdict.reset)
+            if verdict.left_out == 'late':
+                self.counts.late += 1
+                return
+            if verdict.left_out == 'repeated':
+                self.counts.repeated += 1
+                return
             if self._waiting is not None:
                 self.counts.replaced += 1
-            self._demand(self.continuity.observe(origin))
+            self._demand(verdict.reset)
             self._waiting = Arrival(message, now, self._reset)
             self._ready.notify()
 
@@ -72,6 +87,11 @@ class Arrivals:
             if self._waiting is not None:
                 self._waiting = Arrival(self._waiting.message, self._waiting.time, self._reset)
 
+    def clock_jumped(self, now: int) -> None:
+        """Take note that the node's clock went back to `now`, in ns."""
+        with self._ready:
+            self.continuity.clock_jumped(now, time.perf_counter())
+
     def take(self) -> Arrival | None:
         """Hand over the waiting frame, if any, and the reset that is due with it."""
         with self._ready:
@@ -88,6 +108,7 @@ class Arrivals:
         with self._ready:
             self._waiting = self._reset = None
             self.continuity.forget()
+            self.outcomes.forget()
 
     def _note(self) -> float:
         now = self.last_time = time.perf_counter()
