@@ -99,6 +99,15 @@ class Rectifier:
             cv2.resize(depth, (self.raw.width, self.raw.height), interpolation=cv2.INTER_NEAREST),
             *self.maps, cv2.INTER_NEAREST, borderValue=float('nan'))
 
+    def unseen_at(self, width: int, height: int) -> np.ndarray:
+        """Return where the lens saw nothing (height, width), bool, of an image resampled so."""
+        unseen = (np.zeros((self.raw.height, self.raw.width), bool) if self.unseen is None
+                  else self.unseen)
+        if unseen.shape == (height, width):
+            return unseen
+        return cv2.resize(unseen.view(np.uint8), (width, height),
+                          interpolation=cv2.INTER_NEAREST).view(bool)
+
     def _unseen(self) -> np.ndarray | None:
         place, fraction = self.maps    # whole pixels (x, y), and 32nds: y * 32 + x
         outside = np.zeros(place.shape[:2], bool)

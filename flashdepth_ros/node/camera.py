@@ -5,12 +5,13 @@ import threading
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin
+from std_msgs.msg import Header
 from torch import Tensor
 
 from ..engines import Engine
-from ..images.intrinsics import Intrinsics
 from ..metres.units import inverse_depth
 from ..models import Unit
+from ..ros.camera_view import CameraView
 from ..ros.parameters import Settings
 from ..streams.depth_stream import DepthStream
 from ..streams.frame_rate import FrameRate
@@ -68,28 +69,27 @@ class Camera:
             self.scale.forget()  # a new stream of such a model has a scale of its own
 
     def follow_scale(
-        self, output: Tensor, intrinsics: Intrinsics | None, header, settings: Settings,
+        self, output: Tensor, view: CameraView, header: Header, settings: Settings,
     ) -> tuple[float, float] | None:
         """Return factor and shift for the network's output (h, w), or None while there are none.
 
-        intrinsics: of the camera's image.
+        view: of the camera's image.
         """
         height, width = output.shape
+        intrinsics = view.intrinsics and view.intrinsics.resized(width, height)
 
         def d() -> np.ndarray:
             return inverse_depth(output.numpy(), self.stream.engine.spec.unit)
-        return self.scale.update(d, intrinsics and intrinsics.resized(width, height), header,
-                                 settings)
+        return self.scale.update(d, intrinsics, header, settings, view.rectifier)
 
     def snapshot(self) -> CameraSnapshot:
-        arrivals, info = self.input.arrivals, self.input.info
+        arrivals = self.input.arrivals
         return CameraSnapshot(
             name=self.name, topic=self.input.source, info_topic=self.input.info_topic,
-            publishers=self._node.count_publishers(self.input.source),
+            publishers=self.input.publishers(),
             silent=self.input.silent(), waiting=arrivals.last_time is None,
-            has_info=info is not None, distorted=info is not None and any(info.d),
-            last_problem=self.input.last_problem,
-            qos_problem=self.input.qos_problem or self.outputs.qos_problem,
+            problems=self.input.problems.current(), view=self.input.view.words,
+            qos_problem=self.outputs.qos_problem,
             counts=arrivals.counts, resets=arrivals.counts.resets.copy(),
             rate=self.rate.value(), age_ms=self.age_ms,
             stages=self.times.milliseconds() if self.times else {},

@@ -1,32 +1,44 @@
 """What one camera sends: its subscriptions, the newest image that waits, and its camera_info."""
-from collections.abc import Callable
+from dataclasses import dataclass
 import threading
 import time
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_policy_name_from_kind
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..images.intrinsics import Intrinsics
-from ..ros.camera_info import info_to_intrinsics
+from ..images.levels import Levels
+from ..ros.camera_view import CameraView, CameraViews, rectifying_node
 from ..ros.compressed_images import check_compressed, compressed_to_rgb
+from ..ros.graph import compressed_topic, type_problem
 from ..ros.image_messages import check_image, image_to_rgb
+from ..ros.matching_subscription import BEST_EFFORT, MatchingSubscription
 from ..ros.message import MessageError, stamp_to_ns
 from ..ros.parameters import Settings
-from ..ros.qos import LATCHED, NEWEST_SENSOR_DATA
+from ..ros.transport import driver_remedy, uses_fastdds
+from ..streams import symptoms
 from ..streams.arrivals import Arrivals
 from ..streams.continuity import Continuity, FrameOrigin
+from ..streams.problems import Problems
+
+SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the network sees it: RGB (H, W, 3) uint8, and the camera that it is of."""
+
+    rgb: np.ndarray
+    view: CameraView
 
 
 class CameraInput:
     """The topics image and camera_info of one camera, below `prefix`.
 
     Messages come on an executor thread; the newest usable image waits in `arrivals`, whose `ready`
-    is notified. Unusable messages are counted, told once, and change nothing else.
+    is notified. Unusable messages are counted, told once, and change nothing else. `problems` is
+    what is wrong at this moment; `look_around` brings it up to date, once a second.
     """
 
     def __init__(
@@ -34,18 +46,28 @@ class CameraInput:
         ready: threading.Condition, group: CallbackGroup,
     ):
         self._node, self._prefix, self._group = node, prefix, group
-        self.arrivals = Arrivals(Continuity(settings['stream.max_gap']), ready)
+        self.arrivals = Arrivals(Continuity(0.0), ready)
+        self.problems = Problems()
         self.info: CameraInfo | None = None
-        self.last_problem = ''  # with an incoming message
-        self.qos_problem = ''   # a connection that QoS prevented
-        self._since = 0.0       # when it began to receive
-        self._subscriptions, self._latched = [], None
-        self._changing = threading.Lock()  # of the subscriptions
+        self.view = CameraView()   # of the newest image
+        self._views = CameraViews()
+        self._rectified_by: str | None = None  # the node that rectifies the images before us
+        self._newest: FrameOrigin | None = None
+        self._since = 0.0          # when it began to receive
+        self._image: MatchingSubscription | None = None
+        self._camera_info: MatchingSubscription | None = None
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
         """Take settings that cannot change while active."""
         self._compressed = settings['input.transport'] == 'compressed'
+        self._levels = Levels(settings['input.bits'])
+        self.take_running(settings)
+
+    def take_running(self, settings: Settings) -> None:
+        """Take settings that may change while active."""
+        self.arrivals.continuity.max_gap = settings['stream.max_gap']
+        self.arrivals.continuity.max_backward = settings['stream.max_backward']
 
     @property
     def image_topic(self) -> str:
@@ -55,8 +77,8 @@ class CameraInput:
     @property
     def source(self) -> str:
         """The full name of the topic that images are taken from, raw or compressed."""
-        # a compressed image's topic lies below the raw one's, also where that is remapped
-        return f'{self.image_topic}/compressed' if self._compressed else self.image_topic
+        return (compressed_topic(self._node, f'{self._prefix}image') if self._compressed
+                else self.image_topic)
 
     @property
     def info_topic(self) -> str:
@@ -65,59 +87,37 @@ class CameraInput:
 
     def subscribe(self) -> None:
         """Begin to receive."""
-        kind = CompressedImage if self._compressed else Image
-        with self._changing:
-            self._since = time.perf_counter()
-            self._subscriptions = [
-                self._subscription(kind, self.source, self._on_image, NEWEST_SENSOR_DATA),
-                self._subscription(
-                    CameraInfo, self.info_topic, self._on_info, NEWEST_SENSOR_DATA)]
+        self._since = time.perf_counter()
+        self._losses = symptoms.Losses()
+        self._camera_info = MatchingSubscription(
+            self._node, CameraInfo, self.info_topic, self._on_info, self._group)
+        self._image = MatchingSubscription(
+            self._node, self._kind, self.source, self._on_image, self._group)
+        self._node.get_logger().info(
+            f'listening to {self.source} and {self.info_topic}')
 
     def unsubscribe(self) -> None:
-        """Stop receiving, and drop the frame that waits."""
-        with self._changing:
-            for subscription in self._subscriptions:
-                self._node.destroy_subscription(subscription)
-            self._subscriptions, self._latched = [], None
+        """Stop receiving, drop the frame that waits, and what was wrong."""
+        for subscription in (self._image, self._camera_info):
+            if subscription is not None:
+                subscription.destroy()
+        self._image = self._camera_info = None
         self.arrivals.clear()
+        self.problems.clear()
 
-    def follow_publishers(self) -> None:
-        """Ask for a camera_info that was published once, before we came, if there is one.
-
-        Only where a publisher keeps it: otherwise every camera driver would be warned of a
-        subscriber that it cannot serve.
-        """
-        with self._changing:
-            if self._subscriptions and self.info is None and self._latched is None and any(
-                    endpoint.qos_profile.durability is QoSDurabilityPolicy.TRANSIENT_LOCAL
-                    for endpoint in self._node.get_publishers_info_by_topic(self.info_topic)):
-                self._latched = self._node.create_subscription(
-                    CameraInfo, self.info_topic, self._on_info, LATCHED,
-                    callback_group=self._group)
-                self._subscriptions.append(self._latched)
+    @property
+    def _kind(self) -> type:
+        return CompressedImage if self._compressed else Image
 
     def silent(self) -> float:
         """Return the seconds since the last image, or since `subscribe`."""
         return time.perf_counter() - max(self.arrivals.last_time or 0.0, self._since)
 
-    def decode(self, message: Image | CompressedImage) -> np.ndarray:
-        """Return an image's RGB (H, W, 3) uint8; MessageError."""
-        return (compressed_to_rgb if self._compressed else image_to_rgb)(message)
+    def publishers(self) -> int:
+        """Return how many publish the images."""
+        return len(self._image.publishers) if self._image is not None else 0
 
-    def intrinsics(self, width: int, height: int, settings: Settings) -> Intrinsics | None:
-        """Return the camera of a width x height image, or None while nothing tells it."""
-        if self.info is not None:
-            return info_to_intrinsics(self.info, width, height)
-        if settings['camera.hfov'] > 0:
-            return Intrinsics.from_field_of_view(settings['camera.hfov'], width, height)
-        return None
-
-    def _subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile):
-        return self._node.create_subscription(
-            kind, topic, callback, qos, callback_group=self._group,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)))
+    # What comes in, on an executor thread
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         try:
@@ -129,28 +129,94 @@ class CameraInput:
                 width, height, encoding = message.width, message.height, message.encoding
         except MessageError as error:
             self.arrivals.reject()
-            self._tell(error)
+            self.bad_frame('message', error)
             return
-        self.arrivals.put(message, FrameOrigin(
-            stamp_to_ns(message.header.stamp), message.header.frame_id, width, height, encoding))
+        self.problems.good_frame('message')
+        self._newest = FrameOrigin(
+            stamp_to_ns(message.header.stamp), message.header.frame_id, width, height, encoding)
+        self.arrivals.put(message, self._newest)
 
     def _on_info(self, message: CameraInfo) -> None:
-        try:
-            info_to_intrinsics(message, message.width, message.height)
-        except MessageError as error:  # the last good one stays
-            self._tell(error)
-            return
         self.info = message
 
-    def _tell(self, error: MessageError) -> None:
-        if str(error) != self.last_problem:  # once, not at the camera's rate
-            self.last_problem = str(error)
-            self._node.get_logger().error(f'{self.image_topic}: {error}')
+    def bad_frame(self, stage: str, error: Exception) -> None:
+        """Take note of an image that cannot be used; told in the log once, and while it lasts."""
+        if self.problems.bad_frame(stage, str(error)):
+            self._node.get_logger().error(f'{self.source}: {error}')
 
-    def _on_incompatible_qos(self, topic: str, event) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        problem = (f'{topic}: a publisher offers another quality of service ({policy}), so nothing '
-                   f'is exchanged')
-        if problem != self.qos_problem:
-            self.qos_problem = problem
-            self._node.get_logger().warning(problem)
+    # What becomes of it, on the worker's thread
+
+    def decode(self, message: Image | CompressedImage, settings: Settings) -> Picture:
+        """Return an image as the network sees it, rectified where that is due; MessageError."""
+        rgb = (compressed_to_rgb(message) if self._compressed
+               else image_to_rgb(message, self._levels))
+        if news := self._levels.news():
+            self._node.get_logger().info(f'{self.source}: {news}')
+        height, width = rgb.shape[:2]
+        view = self._views.of(
+            self.info, width, height, message.header.frame_id,
+            rectify=settings['input.rectify'], hfov=settings['camera.hfov'],
+            rectified_by=self._rectified_by)
+        if view is not self.view:
+            self._tell_view(view)
+        if view.rectifier is not None:
+            rgb = view.rectifier.apply(rgb)
+        return Picture(rgb, view)
+
+    def _tell_view(self, view: CameraView) -> None:
+        log, before, self.view = self._node.get_logger(), self.view, view
+        # that none has come is told once a second, and only after a while
+        if self.info is not None and view.problem and view.problem != before.problem:
+            log.warning(f'{self.info_topic}: {view.problem}')
+        if view.intrinsics is not None and view.words != before.words:
+            log.info(f'{self.source}: {view.words}')
+
+    # Once a second, on a timer's thread
+
+    def look_around(self, settings: Settings) -> None:
+        """Follow publishers that come and go, and see what is wrong."""
+        image, info = self._image, self._camera_info
+        if image is None or info is None:
+            return
+        image.refresh()
+        info.refresh()
+        self._rectified_by = rectifying_node(self._node, self.source, self.info_topic)
+        clock = self._node.get_clock().now().nanoseconds
+        use_sim_time = self._node.get_parameter('use_sim_time').value
+        received, lost = self._losses.look(image.received, image.lost)
+        best_effort = any(reliability is BEST_EFFORT for reliability, _ in image.qualities)
+        newest, silent = self._newest, self.silent() > SILENT_AFTER
+        wrong_type = type_problem(self._node, self.source, self._kind)
+        frames = newest is not None and not silent
+        for key, text in {
+            'type': wrong_type,
+            'loss': symptoms.loss_problem(
+                self.source, received, lost, best_effort,
+                driver_remedy() if uses_fastdds() else None),
+            'silence': self._silence() if silent and not wrong_type else None,
+            'publishers': symptoms.publishers_problem(self.source, len(image.publishers)),
+            'outcomes': self.arrivals.outcomes.problem(settings['stream.max_gap']),
+            'frame_id': symptoms.frame_id_problem(newest.frame_id) if frames else None,
+            'clock': symptoms.clock_problem(use_sim_time, clock),
+            'stamp': (symptoms.stamp_problem(newest.stamp, clock, use_sim_time)
+                      if frames else None),
+            'camera_info': self._view_problem() if frames else None,
+        }.items():
+            if self.problems.set(key, text) and key != 'camera_info':
+                self._node.get_logger().warning(text)
+
+    def _silence(self) -> str:
+        publishers = self.publishers()
+        remedy = (
+            'is the camera driver running, and is this its topic? Remap image to the right one'
+            if not publishers else
+            'the driver is there and sends nothing that arrives: does ros2 topic hz show images?')
+        return (f'no image on {self.source} for {self.silent():.0f} s, where {publishers} '
+                f'publishers are seen: {remedy}')
+
+    def _view_problem(self) -> str | None:
+        if self.view.problem is None:
+            return None
+        consequence = ('' if self.view.intrinsics is not None
+                       else ': no points and no depth/camera_info')
+        return f'{self.info_topic}: {self.view.problem}{consequence}'

@@ -3,7 +3,6 @@ import time
 
 import cv2
 import numpy as np
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -19,12 +18,13 @@ from ..images.preview import colour_depth, slice_mask, write_status
 from ..metres.units import to_metres
 from ..models import Unit
 from ..msg import DepthStatus
-from ..ros.camera_info import intrinsics_to_info
 from ..ros.cloud_messages import points_to_cloud
+from ..ros.events import PublisherEventCallbacks
 from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
 from ..ros.parameters import Settings
-from ..ros.qos import NEWEST_RELIABLE
+from ..ros.qos import newest_reliable
 from ..streams.depth_stream import DepthStream
+from .camera_input import Picture
 from .parameter_table import ANY_HEIGHT
 
 
@@ -51,7 +51,7 @@ class CameraOutputs:
 
     def _publisher(self, kind: type, topic: str):
         publisher = self._node.create_lifecycle_publisher(
-            kind, topic, NEWEST_RELIABLE,
+            kind, topic, newest_reliable(),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=PublisherEventCallbacks(
                 incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)))
@@ -79,20 +79,18 @@ class CameraOutputs:
 
     def publish(
         self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
-        rgb: np.ndarray, header: Header, camera: Intrinsics | None, info: CameraInfo | None,
+        picture: Picture, header: Header,
         status_line: list[str], settings: Settings,
     ) -> float:
         """Publish what a frame became; return the seconds that handing it over took.
 
         output: (h, w) of the network. scale: factor and shift, None while there are no metres.
-        rgb: the camera's image (H, W, 3). camera: its intrinsics, where they are known; info: the
-        camera_info that they came from, if any. status_line: for the preview.
+        status_line: for the preview.
         """
         self._publishing = 0.0
-        unit = stream.engine.spec.unit
-        wanted = self._wanted(camera is not None, settings)
+        unit, rgb, view = stream.engine.spec.unit, picture.rgb, picture.view
+        wanted = self._wanted(view.intrinsics is not None, settings)
         height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
-        camera = camera and camera.resized(width, height)
         if self._disparity in wanted:
             disparity = stream.resample(output, height, width)
             if unit is Unit.METRES:
@@ -100,11 +98,13 @@ class CameraOutputs:
                     disparity = 1 / disparity
             self._publish(self._disparity, depth_to_image(
                 disparity, header, out=self._messages[self._disparity]))
-        if self._depth_info in wanted and camera is not None:
-            self._publish(self._depth_info, intrinsics_to_info(camera, header, info))
+        if self._depth_info in wanted:
+            self._publish(self._depth_info, view.info(header, width, height))
         if not wanted & {self._depth, self._points, self._preview, self._slice}:
             return self._publishing
         depth = self._metres(output, stream, scale, height, width, settings)
+        if view.rectifier is not None and view.rectifier.unseen is not None:
+            depth[view.rectifier.unseen_at(width, height)] = np.nan
         if self._depth in wanted:
             self._publish(self._depth, depth_to_image(
                 depth, header, settings['output.encoding'], self._messages[self._depth]))
@@ -119,7 +119,8 @@ class CameraOutputs:
             mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
             self._publish(self._slice, mask_to_image(mask, header, self._messages[self._slice]))
         if self._points in wanted:
-            self._publish(self._points, self._cloud(depth, rgb, camera, header, settings))
+            self._publish(self._points, self._cloud(
+                depth, rgb, view.intrinsics.resized(width, height), header, settings))
         return self._publishing
 
     def _publish(self, publisher, message) -> None:
@@ -131,7 +132,9 @@ class CameraOutputs:
         """Return the publishers that have subscribers and are due."""
         wanted = {publisher for publisher in self._messages if publisher is not self._status
                   and publisher.get_subscription_count() > 0}
-        if not has_camera or (self._points in wanted and not self._cloud_is_due(settings)):
+        if not has_camera:
+            wanted -= {self._points, self._depth_info}
+        elif self._points in wanted and not self._cloud_is_due(settings):
             wanted.discard(self._points)
         return wanted
 

@@ -12,7 +12,7 @@ import traceback
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
@@ -107,7 +107,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
-            post_callback=lambda jump: self._reset('clock jumped back'))
+            post_callback=self._on_clock_jump)
         if self._settings['autostart']:
             # a group of its own, so that it is not due again before it has removed itself
             self._autostart = self.create_timer(
@@ -143,7 +143,7 @@ class DepthNode(LifecycleNodeMixin, Node):
             self._settings = {**self._settings, **{
                 change.name: change.value for change in changes if change.name in self._table}}
             for camera in self._cameras:
-                camera.input.arrivals.continuity.max_gap = self._settings['stream.max_gap']
+                camera.input.take_running(self._settings)
         return result
 
     # Transitions
@@ -284,6 +284,11 @@ class DepthNode(LifecycleNodeMixin, Node):
         for each in self._cameras if camera is None else [camera]:
             each.input.arrivals.reset(reason)
 
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        now = self.get_clock().now().nanoseconds
+        for camera in self._cameras:
+            camera.input.arrivals.clock_jumped(now)
+
     def _on_reset(
         self, camera: Camera | None, request: Trigger.Request, response: Trigger.Response,
     ) -> Trigger.Response:
@@ -303,7 +308,7 @@ class DepthNode(LifecycleNodeMixin, Node):
             cameras = []
             if self._worker is not None:
                 for camera in self._cameras:
-                    camera.input.follow_publishers()
+                    camera.input.look_around(settings)
                     if camera.stream is not None:
                         cameras.append(camera.snapshot())
             engine = diagnostics.engine_in_use(self._model and self._model.engine, cameras)

@@ -15,8 +15,6 @@ from .parameter_table import of_camera
 from .snapshot import CameraSnapshot, EngineSnapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
-
 SLOW_MODEL = 1000.0  # milliseconds a frame
 STALE_SCALE = 5.0  # seconds without a fit
 
@@ -57,7 +55,7 @@ def frame_status(
     for name, milliseconds in camera.stages.items():
         setattr(status, f'{name}_ms', milliseconds)
     status.age_ms, status.frame_rate = camera.age_ms, camera.rate
-    for name in ('received', 'processed', 'replaced', 'rejected', 'failed'):
+    for name in ('received', 'processed', 'replaced', 'rejected', 'late', 'repeated', 'failed'):
         setattr(status, name, getattr(counts, name))
     status.reset, status.resets = reset, camera.resets.total()
     status.reset_reasons = list(camera.resets)
@@ -87,8 +85,7 @@ def report(
     """
     statuses = [_model_health(name, state, engine, settings, problem, warning)]
     for camera in cameras:
-        own = of_camera(settings, camera.name)
-        statuses += [_input_health(name, camera, own), _output_health(name, camera)]
+        statuses += [_input_health(name, camera), _output_health(name, camera)]
     return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
 
 
@@ -122,35 +119,19 @@ def _model_health(
     return _status(f'{name}: model', level, message, values, engine)
 
 
-def _input_health(name: str, camera: CameraSnapshot, settings: Settings) -> DiagnosticStatus:
+def _input_health(name: str, camera: CameraSnapshot) -> DiagnosticStatus:
     """Tell whether images come in, and whether they can be used."""
     counts = camera.counts
-    level, message = OK, 'images arrive'
-    if camera.silent > SILENT_AFTER:
-        level = WARN
-        message = (f'no image on {camera.topic} for {camera.silent:.0f} s, '
-                   f'where {camera.publishers} publishers are seen')
-    elif camera.waiting:
+    level, message = OK, f'images arrive; {camera.view}'
+    if camera.waiting:
         message = f'waiting for the first image on {camera.topic}'
-    elif camera.last_problem:
-        level, message = WARN, camera.last_problem
-    elif camera.qos_problem:
-        level, message = WARN, camera.qos_problem
-    elif not camera.has_info and settings['camera.hfov'] > 0:
-        message = (f'images arrive; no camera_info, so a field of view of '
-                   f'{settings["camera.hfov"]:g} degrees is assumed')
-    elif not camera.has_info:
-        level = WARN
-        message = (f'no usable camera_info has come on {camera.info_topic}: no points and no '
-                   f'depth/camera_info (or set camera.hfov)')
-    elif camera.distorted and 'rect' not in camera.topic.rpartition('/')[2]:
-        level = WARN
-        message = ('camera_info has distortion, so points will be bent if these images are not '
-                   'rectified: feed image_rect (image_proc makes it)')
+    if problems := [*camera.problems, *filter(None, [camera.qos_problem])]:
+        level, message = WARN, '; '.join([*problems, camera.view] if camera.view else problems)
     return _status(f'{_named(name, camera)}: input', level, message, {
-        'topic': camera.topic, 'publishers': camera.publishers, 'received': counts.received,
+        'topic': camera.topic, 'camera_info topic': camera.info_topic, 'camera': camera.view,
+        'publishers': camera.publishers, 'received': counts.received,
         'replaced by a newer one': counts.replaced, 'rejected': counts.rejected,
-        'last problem': camera.last_problem}, camera.engine)
+        'late': counts.late, 'repeated': counts.repeated}, camera.engine)
 
 
 def _output_health(name: str, camera: CameraSnapshot) -> DiagnosticStatus:

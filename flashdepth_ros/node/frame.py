@@ -1,12 +1,12 @@
 """A frame on its way through the worker."""
 from dataclasses import dataclass
 
-import numpy as np
 from std_msgs.msg import Header
 from torch import Tensor
 
 from ..streams.arrivals import Arrival
 from .camera import Camera
+from .camera_input import Picture
 from .snapshot import Times
 
 
@@ -14,12 +14,12 @@ from .snapshot import Times
 class Frame:
     """A frame between its arrival and its publication.
 
-    rgb: (H, W, 3) uint8. network_input: (3, h, w) float32, normalised.
+    network_input: (3, h, w) float32, normalised.
     """
 
     camera: Camera
     arrival: Arrival
-    rgb: np.ndarray
+    picture: Picture
     network_input: Tensor
     times: Times
 

@@ -65,10 +65,9 @@ class CameraSnapshot:
     publishers: int               # of the image topic
     silent: float                 # seconds since the last image, or since the activation
     waiting: bool                 # no image has come since configuring
-    has_info: bool                # a usable camera_info has come
-    distorted: bool               # and it has distortion
-    last_problem: str             # with an incoming message, '' for none
-    qos_problem: str              # a connection that QoS prevents, '' for none
+    problems: list[str]           # what is wrong with the input now, each with what to do
+    view: str                     # which camera the images are taken to be of, in words
+    qos_problem: str              # a subscriber that QoS keeps apart, '' for none
     counts: Counts
     resets: Counter               # by reason
     rate: float                   # frames published per second

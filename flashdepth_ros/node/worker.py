@@ -73,12 +73,12 @@ class Worker:
                 times = Times(arrival.time, started=time.perf_counter())
                 if arrival.reset is not None:
                     camera.forget()
-                rgb = camera.input.decode(arrival.message)
+                picture = camera.input.decode(arrival.message, camera.settings(settings))
                 times.decoded = time.perf_counter()
-                network_input = camera.stream.prepare(rgb)
+                network_input = camera.stream.prepare(picture.rgb)
                 times.prepared = time.perf_counter()
                 by_size.setdefault(tuple(network_input.shape), []).append(
-                    Frame(camera, arrival, rgb, network_input, times))
+                    Frame(camera, arrival, picture, network_input, times))
 
         for frames in by_size.values():
             with self._forgiving([frame.camera for frame in frames]):
@@ -96,16 +96,15 @@ class Worker:
         camera, times, header = frame.camera, frame.times, frame.header
         settings = camera.settings(settings)
         times.stepped = time.perf_counter()
-        height, width = frame.rgb.shape[:2]
-        intrinsics = camera.input.intrinsics(width, height, settings)
         # also where nobody subscribes: a scale that is followed through time must not fall behind
-        scale = camera.follow_scale(output, intrinsics, header, settings)
+        scale = camera.follow_scale(output, frame.picture.view, header, settings)
         times.publishing = camera.outputs.publish(
-            output, camera.stream, scale, frame.rgb, header, intrinsics, camera.input.info,
+            output, camera.stream, scale, frame.picture, header,
             _status_line(camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
             settings)
         times.published = time.perf_counter()
         camera.input.arrivals.counts.processed += 1
+        camera.input.problems.good_frame('frame')
         camera.rate.tick()
         camera.times = times
         camera.age_ms = age_ms(header.stamp, self._node.get_clock().now().nanoseconds)
@@ -123,11 +122,12 @@ class Worker:
                 return
             for camera in cameras:
                 camera.input.arrivals.counts.failed += 1
+                camera.input.bad_frame('frame', error)
             # a message or a frame that cannot be used is no defect of ours: no trace
-            trace = '' if isinstance(error, ValueError) else f'\n{traceback.format_exc()}'
-            self._node.get_logger().error(
-                f'a frame of {cameras[0].input.image_topic} failed and was left out: '
-                f'{error}{trace}', throttle_duration_sec=5.0)
+            if not isinstance(error, ValueError):
+                self._node.get_logger().error(
+                    f'a frame of {cameras[0].input.source} failed and was left out:\n'
+                    f'{traceback.format_exc()}', throttle_duration_sec=5.0)
 
 
 def _status_line(

@@ -114,7 +114,7 @@ def test_a_publisher_that_stops_and_returns(rig, reference):
 def test_late_and_repeated_frames_change_nothing(rig, reference):
     node = rig().activate()
     node.depth_of(FIRST, 5 * SECOND)
-    counts = node.depth_node._cameras[0].arrivals.counts
+    counts = node.depth_node._cameras[0].input.arrivals.counts
     for stamp in 5 * SECOND, 5 * SECOND - SECOND // 5:  # repeated, late
         before = counts.received
         node.send(BIG, stamp)
