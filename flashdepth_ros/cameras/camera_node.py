@@ -72,4 +72,4 @@ class CameraNode(Node):
 def main(args: list[str] | None = None) -> int:
     return run(
         'camera_node', CameraNode, (SourceError, parameters.ParameterError), args,
-        lambda node: node.finished)
+        finished=lambda node: node.finished)
