@@ -10,10 +10,11 @@ import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.logging import LoggingSeverity, get_logger
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_default_context
 
+from . import command_line
 from .memory import keep_large_buffers
+from .parameters import Table
 from .signals import end_in_order
 from .transport import use_transport_profile
 
@@ -24,29 +25,37 @@ CALLBACKS, NODE, DDS = 0.6, 0.8, 1.0
 def prepare(args: list[str] | None) -> threading.Event:
     """Set the process up for large messages and initialise rclpy.
 
-    Returns the event that SIGINT and SIGTERM set, which do nothing else.
+    Returns the event that SIGINT and SIGTERM set, which do nothing else. CommandLineError.
     """
     keep_large_buffers()
     use_transport_profile()
     ended = end_in_order()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    command_line.init(args)
     return ended
 
 
 def run(
     name: str, make: Callable[[], Node], errors: tuple[type[Exception], ...],
-    args: list[str] | None = None, *,
+    args: list[str] | None = None, *, about: str, table: Table,
     executor: Callable[[threading.Event], Executor] = lambda ended: SingleThreadedExecutor(),
     finished: Callable[[Node], bool] = lambda node: False,
     end: Callable[[Node], None] = Node.destroy_node,
 ) -> int:
     """Run a node until SIGINT or SIGTERM ends it, or until `finished`.
 
-    name: of the program. executor: made with the event that a signal sets. end: destroys the node.
+    name: of the program. about, table: for --help: what it does, its topics, and its parameters.
+    executor: made with the event that a signal sets. end: destroys the node.
     Returns the exit status: 1 where `make` raises one of the errors, whose words are printed. After
     a signal the process ends here, with 0: what may still load or work needs no orderly end.
     """
-    ended = prepare(args)
+    if command_line.wants_help(args):
+        print(command_line.usage(name, about, table))
+        return 0
+    try:
+        ended = prepare(args)
+    except command_line.CommandLineError as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 2
     threading.Thread(target=_insist, args=(ended,), name='insist', daemon=True).start()
     try:
         node = make()
