@@ -32,15 +32,18 @@ def intrinsics_to_info(
 ) -> CameraInfo:
     """Return the CameraInfo of an image of the intrinsics' size.
 
-    template: where distortion, rectification and a stereo baseline are taken from.
+    template: where distortion, rectification and a stereo baseline are taken from. Without
+    distortion the model is plumb_bob with zeros: image_geometry takes an empty one for unknown.
     """
-    info = CameraInfo(header=header, width=intrinsics.width, height=intrinsics.height)
+    info = CameraInfo(header=header, width=intrinsics.width, height=intrinsics.height,
+                      distortion_model='plumb_bob', d=[0.0] * 5)
     fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
     baseline_x = baseline_y = 0.0
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     info.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
     if template is not None:
-        info.distortion_model, info.d = template.distortion_model, template.d
+        if len(template.d):
+            info.distortion_model, info.d = template.distortion_model or 'plumb_bob', template.d
         if any(template.r):
             info.r = template.r
         if template.p[0]:  # -f * baseline, in pixels * metres, scales as f does

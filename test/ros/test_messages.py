@@ -311,6 +311,14 @@ def test_camera_info_scaling_by_hand():
     assert list(info.d) == [0.1, -0.05, 0.0, 0.0, 0.0] and info.distortion_model == 'plumb_bob'
 
 
+@pytest.mark.parametrize('template', [None, CameraInfo(), CameraInfo(
+    distortion_model='rational_polynomial')], ids=('none', 'empty', 'model without coefficients'))
+def test_no_distortion_is_said_as_image_geometry_understands_it(template):
+    """It takes an empty model for an unknown one, and depthimage_to_laserscan gives no scan."""
+    info = intrinsics_to_info(Intrinsics(100.0, 100.0, 50.0, 40.0, 101, 81), Header(), template)
+    assert info.distortion_model == 'plumb_bob' and list(info.d) == [0.0] * 5
+
+
 def test_camera_info_at_its_own_size_is_unchanged():
     info = intrinsics_to_info(info_to_intrinsics(make_info(), 1280, 720), Header(), make_info())
     assert_array_equal(info.k, make_info().k)
