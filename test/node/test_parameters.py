@@ -8,6 +8,7 @@ import yaml
 
 from flashdepth_ros.cameras.sim_camera_node import PARAMETERS as SIM_CAMERA
 from flashdepth_ros.node.parameter_table import PARAMETERS, check_together
+from flashdepth_ros.ros.rviz_config import for_cameras
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'config' / 'flashdepth.yaml').read_text()
@@ -73,6 +74,16 @@ def test_rviz_file_names_topics_that_exist():
         'Visualization Manager']['Displays']
     topics = {display['Topic']['Value'] for display in displays if 'Topic' in display}
     assert topics == {'image', 'depth/preview', 'points'}
+
+
+def test_rviz_has_displays_for_each_of_several_cameras():
+    displays = yaml.safe_load(for_cameras(ROOT / 'rviz' / 'depth.rviz', ['front', 'rear']))[
+        'Visualization Manager']['Displays']
+    assert [display['Topic']['Value'] for display in displays if 'Topic' in display] == [
+        'front/image', 'rear/image', 'front/depth/preview', 'rear/depth/preview',
+        'front/points', 'rear/points']
+    names = [display['Name'] for display in displays]
+    assert len(set(names)) == len(names) and 'Optical frame' in names
 
 
 def test_dds_profile_is_well_formed():
