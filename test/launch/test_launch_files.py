@@ -47,7 +47,7 @@ LAUNCHES = {
     'sim.launch.py with /clock': ({'use_sim_time': 'true'}, [], '/depth/image'),
 }
 ENDED: list[int] = []
-PROGRAM = '''
+PROGRAM = """
 import sys
 from launch import LaunchService
 from launch.actions import IncludeLaunchDescription
@@ -59,7 +59,7 @@ service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
     PythonLaunchDescriptionSource(sys.argv[1]),
     launch_arguments=[argument.split(':=', 1) for argument in sys.argv[2:]])]))
 sys.exit(service.run())
-'''
+"""
 
 
 @pytest.fixture(scope='module')
