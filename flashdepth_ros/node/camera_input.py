@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -18,6 +17,7 @@ from ..ros.image_messages import check_image, image_to_rgb
 from ..ros.message import MessageError, stamp_to_ns
 from ..ros.parameters import Settings
 from ..ros.qos import LATCHED, NEWEST_SENSOR_DATA
+from ..ros.qos_events import SubscriptionEventCallbacks
 from ..streams.arrivals import Arrivals
 from ..streams.continuity import Continuity, FrameOrigin
 

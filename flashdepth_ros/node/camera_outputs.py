@@ -3,7 +3,6 @@ import time
 
 import cv2
 import numpy as np
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -24,6 +23,7 @@ from ..ros.cloud_messages import points_to_cloud
 from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
 from ..ros.parameters import Settings
 from ..ros.qos import NEWEST_RELIABLE
+from ..ros.qos_events import PublisherEventCallbacks
 from ..streams.depth_stream import DepthStream
 from .parameter_table import ANY_HEIGHT
 

@@ -1,4 +1,5 @@
 """The parameter table, the YAML file that repeats it for people, and the other data files."""
+import ast
 from pathlib import Path
 import re
 import xml.etree.ElementTree as ElementTree
@@ -90,3 +91,22 @@ def test_dds_profile_is_well_formed():
     root = ElementTree.parse(ROOT / 'config' / 'fastdds.xml').getroot()
     size = root.find('.//{*}segment_size')
     assert int(size.text) >= 2 ** 26  # the largest image, its depth and its cloud at once
+
+
+@pytest.mark.parametrize('extra', ['onnx', 'openvino'])
+def test_the_requirements_of_a_robot_are_those_of_setup(extra):
+    """Without this package, which colcon builds, and without NumPy 2."""
+    tree = ast.parse((ROOT / 'setup.py').read_text())
+    listed = next(ast.literal_eval(node.value) for node in tree.body
+                  if isinstance(node, ast.Assign) and node.targets[0].id == extra.upper())
+    basis = next(ast.literal_eval(node.value) for node in ast.walk(tree)
+                 if isinstance(node, ast.keyword) and node.arg == 'install_requires')
+
+    def lines(name: str) -> set[str]:
+        text = (ROOT / 'requirements' / f'{name}.txt').read_text()
+        return {line.partition('#')[0].strip() for line in text.splitlines()} - {''}
+
+    # OpenCV is the distribution's
+    assert lines('robot') - {'numpy<2'} == set(basis) - {'numpy', 'opencv-python-headless'}
+    assert 'numpy<2' in lines('robot')
+    assert lines(extra) == {'-r robot.txt', *listed}
