@@ -1,7 +1,11 @@
 """The camera node as a program: ros2 run flashdepth_ros camera_node."""
 import sys
 
-from .cameras.camera_node import main
+from .ros.signals import end_at_once
+
+end_at_once()
+
+from .cameras.camera_node import main  # noqa: E402
 
 if __name__ == '__main__':
     sys.exit(main())

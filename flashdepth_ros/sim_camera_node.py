@@ -1,7 +1,11 @@
 """The simulated camera as a program: ros2 run flashdepth_ros sim_camera_node."""
 import sys
 
-from .cameras.sim_camera_node import main
+from .ros.signals import end_at_once
+
+end_at_once()
+
+from .cameras.sim_camera_node import main  # noqa: E402
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -17,7 +17,7 @@ ARGUMENTS = (
     ('scan', 'false', 'also a LaserScan on scan, through depthimage_to_laserscan'),
     ('scan_frame', 'camera_link', "frame of the scan: the camera's, x forward, not optical"),
     *((name, os.path.join(SHARE, 'config', 'nav2_depth.yaml') if name == 'params_file' else default,
-       text) for name, default, text in COMMON if name != 'rviz'),
+       text) for name, default, text in COMMON),
 )
 
 

@@ -8,7 +8,15 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from flashdepth_ros.ros.launching import COMMON, SHARE, boolean, declare, depth_node, rviz
+from flashdepth_ros.ros.launching import (
+    COMMON,
+    RVIZ_ARGUMENTS,
+    SHARE,
+    boolean,
+    declare,
+    depth_node,
+    rviz,
+)
 from launch import LaunchDescription
 
 ARGUMENTS = (
@@ -17,6 +25,7 @@ ARGUMENTS = (
     ('camera_params_file', os.path.join(SHARE, 'config', 'sim_camera.yaml'),
      "the camera's parameters (YAML)"),
     *COMMON,
+    *RVIZ_ARGUMENTS,
 )
 
 
@@ -27,5 +36,8 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[LaunchConfiguration('camera_params_file'), {
             'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
             'kind': LaunchConfiguration('kind'), 'clock': boolean('use_sim_time')}])
+    def nothing_special(value) -> tuple[dict, list]:
+        return {}, []
+
     return LaunchDescription([
-        *declare(ARGUMENTS), camera, depth_node(lambda value: ({}, [])), rviz([])])
+        *declare(ARGUMENTS), camera, depth_node(nothing_special), rviz(nothing_special)])

@@ -12,6 +12,11 @@ from ..ros.parameters import Parameter
 from ..ros.program import run
 from ..ros.qos import NEWEST_RELIABLE
 
+ABOUT = """
+A video file, a webcam or a folder of images as a ROS camera.
+
+publishes image (rgb8) and camera_info
+"""
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('source', '0', "A video file, a folder of images, or a webcam's number."),
     Parameter('rate', 0.0, "Frames per second; 0 is the source's own rate.", low=0.0, high=1000.0),
@@ -35,6 +40,8 @@ class CameraNode(Node):
         problems = parameters.declare(self, PARAMETERS)
         if problems:
             raise parameters.ParameterError('; '.join(problems.values()))
+        for problem in parameters.unknown(self, PARAMETERS):
+            self.get_logger().warning(problem)
         settings = parameters.read(self, PARAMETERS)
         self._source = open_source(settings['source'])
         self._frames = iter(self._source)
@@ -72,4 +79,4 @@ class CameraNode(Node):
 def main(args: list[str] | None = None) -> int:
     return run(
         'camera_node', CameraNode, (SourceError, parameters.ParameterError), args,
-        lambda node: node.finished)
+        about=ABOUT, table=PARAMETERS, finished=lambda node: node.finished)

@@ -15,6 +15,11 @@ from ..ros.parameters import Parameter
 from ..ros.program import run
 from ..ros.qos import NEWEST_RELIABLE
 
+ABOUT = """
+A simulated camera that drives through indoor scenes.
+
+publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), and /clock if wanted
+"""
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('seed', 0, 'The scene: the same seed gives the same scene and path.',
               low=0, high=2 ** 63 - 1),
@@ -53,6 +58,8 @@ class SimCameraNode(Node):
         problems = parameters.declare(self, PARAMETERS)
         if problems:
             raise parameters.ParameterError('; '.join(problems.values()))
+        for problem in parameters.unknown(self, PARAMETERS):
+            self.get_logger().warning(problem)
         self._settings = settings = parameters.read(self, PARAMETERS)
         from .. import simulation  # needs more than the other nodes
         self._simulation = simulation
@@ -119,4 +126,5 @@ class SimCameraNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     return run(
-        'sim_camera_node', SimCameraNode, (ImportError, parameters.ParameterError), args)
+        'sim_camera_node', SimCameraNode, (ImportError, parameters.ParameterError), args,
+        about=ABOUT, table=PARAMETERS)

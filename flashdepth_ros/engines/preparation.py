@@ -5,15 +5,24 @@ operation would wait for it. The process leaves the engine in the cache, and giv
 A lower priority would only make it last longer: the steps do not get faster. No ROS here.
 """
 from collections.abc import Iterable, Iterator
-import ctypes
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 
-_PR_SET_PDEATHSIG = 1  # prctl's, in linux/prctl.h
+# Before anything is imported, which takes a second: a terminal sends SIGINT to both processes, and
+# the other is killed together with whom it works for (1 is PR_SET_PDEATHSIG of linux/prctl.h).
+_PROGRAM = f"""
+import ctypes, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+if sys.platform.startswith('linux'):
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[2]):
+    sys.exit(1)  # gone already
+from {__name__} import main
+sys.exit(main(sys.argv[1]))
+"""
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +37,10 @@ def prepare_apart(backend: str, request: dict[str, str | int]) -> None:
     request: the fields of engines.Request, with the model's name for `spec`. What the other
     process logs is logged here.
     """
-    job = json.dumps({'backend': backend, 'request': request, 'parent': os.getpid()})
+    job = json.dumps({'backend': backend, 'request': request})
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with subprocess.Popen(
-            [sys.executable, '-m', __name__, job], stdin=subprocess.DEVNULL,
+            [sys.executable, '-c', _PROGRAM, job, str(os.getpid())], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}) as process:
         problem = ''.join(_relayed(process.stdout or ()))
     if process.returncode:
@@ -50,13 +59,8 @@ def _relayed(lines: Iterable[str]) -> Iterator[str]:
             log.log(getattr(logging, level), '%s', text)
 
 
-def main() -> int:
-    job = json.loads(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both
-    if sys.platform.startswith('linux'):  # killed together with whom it works for
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != job['parent']:  # gone already
-        return 1
+def main(text: str) -> int:
+    job = json.loads(text)
     from ..models import CheckpointError, model_spec
     from . import BACKENDS, EngineError, Request
     logging.basicConfig(stream=sys.stdout, format='%(levelname)s %(message)s')
@@ -69,7 +73,3 @@ def main() -> int:
         logging.error('%s', ' '.join(str(error).split()))
         return 1
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

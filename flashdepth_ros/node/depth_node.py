@@ -94,6 +94,9 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._wrong_parameters: dict[str, str] = {}
         self._declare(PARAMETERS)
         self._declare_own_parameters()
+        self._unknown = parameters.unknown(self, self._table)
+        for problem in self._unknown:
+            self.get_logger().warning(problem)
         self.add_on_set_parameters_callback(self._on_change)
 
         self._images = MutuallyExclusiveCallbackGroup()
@@ -122,8 +125,6 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _declare(self, table: parameters.Table) -> None:
         problems = parameters.declare(self, table)
-        for problem in problems.values():
-            self.get_logger().error(problem)
         self._wrong_parameters |= problems
         self._table |= table
         self._settings = parameters.read(self, self._table)
@@ -312,7 +313,8 @@ class DepthNode(LifecycleNodeMixin, Node):
                     if camera.stream is not None:
                         cameras.append(camera.snapshot())
             engine = diagnostics.engine_in_use(self._model and self._model.engine, cameras)
-            warning = self._model.warning if self._model else ''
+            warning = '; '.join(filter(None, (
+                *self._unknown, self._model.warning if self._model else '')))
         self._diagnostics.publish(diagnostics.report(
             self.get_clock().now().to_msg(), name, state, engine, cameras, settings, self.problem,
             warning))

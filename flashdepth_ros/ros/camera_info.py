@@ -187,47 +187,17 @@ def _rotation(info: CameraInfo) -> tuple[float, ...]:
     return tuple(info.r)
 
 
-def info_to_intrinsics(info: CameraInfo, width: int, height: int) -> Intrinsics:
-    """Return the pinhole camera of a width x height image from its CameraInfo; MessageError.
-
-    The projection matrix P is used where it is filled, as image_geometry does, else K; see
-    read_calibration.
-    """
-    return read_calibration(info, width, height).rectified
-
-
 def intrinsics_to_info(
-    intrinsics: Intrinsics, header: Header, template: CameraInfo | None = None,
-    baseline: tuple[float, float] = (0.0, 0.0),
+    intrinsics: Intrinsics, header: Header, baseline: tuple[float, float] = (0.0, 0.0),
 ) -> CameraInfo:
     """Return the CameraInfo of an image of the intrinsics' size, that of a pinhole camera.
 
-    template: where distortion, rectification and a stereo baseline are taken from. baseline: x and
-    y in metres.
+    baseline: of a stereo pair's first camera to this one, x and y in metres. The distortion model
+    is plumb_bob with zeros: image_geometry takes an empty one for unknown.
     """
-    info = CameraInfo(header=header, width=intrinsics.width, height=intrinsics.height)
     fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
-    baseline_x, baseline_y = -fx * baseline[0], -fy * baseline[1]
-    info.distortion_model, info.d = 'plumb_bob', [0.0] * 5    # '' is unknown to image_geometry
-    info.r = IDENTITY
-    info.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
-    if template is not None:
-        info.distortion_model, info.d = template.distortion_model, template.d
-        if any(template.r):
-            info.r = template.r
-        if template.p[0]:  # -f * baseline, in pixels * metres, scales as f does
-            baseline_x = template.p[3] * fx / template.p[0]
-            baseline_y = template.p[7] * fy / (template.p[5] or 1.0)
-            # K and P differ where the camera is distorted; K moves as P does
-            sx, sy = fx / template.p[0], fy / template.p[5]
-            k, p = template.k, template.p
-            info.k = [k[0] * sx, k[1] * sx, _moved(k[2], p[2], cx, sx),
-                      0.0, k[4] * sy, _moved(k[5], p[6], cy, sy),
-                      0.0, 0.0, 1.0]
-    info.p = [fx, 0.0, cx, baseline_x, 0.0, fy, cy, baseline_y, 0.0, 0.0, 1.0, 0.0]
-    return info
-
-
-def _moved(centre: float, reference: float, moved_reference: float, scale: float) -> float:
-    """Move a coordinate as the reference moved, under a scale."""
-    return moved_reference + (centre - reference) * scale
+    return CameraInfo(
+        header=header, width=intrinsics.width, height=intrinsics.height,
+        distortion_model='plumb_bob', d=[0.0] * 5, r=IDENTITY,
+        k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+        p=[fx, 0.0, cx, -fx * baseline[0], 0.0, fy, cy, -fy * baseline[1], 0.0, 0.0, 1.0, 0.0])

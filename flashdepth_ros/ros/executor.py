@@ -22,8 +22,13 @@ class PoolExecutor(Executor):
     interpreter, wait for it in turns of 5 ms: steps of 10 ms took seconds.
     """
 
-    def __init__(self, num_threads: int, *, context: Context | None = None):
+    def __init__(
+        self, num_threads: int, *, context: Context | None = None,
+        ended: threading.Event | None = None,
+    ):
+        """ended: set when nothing more is to be begun, also where all threads are busy."""
         super().__init__(context=context)
+        self._ended = ended or threading.Event()
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix='callbacks')
         self._raised: list[BaseException] = []  # by callbacks, for the thread that spins
 
@@ -39,7 +44,7 @@ class PoolExecutor(Executor):
         begun = threading.Event()
         self._pool.submit(self._run, task, begun)
         # without it the same callback would be offered again
-        while not begun.wait(0.1) and self.context.ok():
+        while not begun.wait(0.1) and self.context.ok() and not self._ended.is_set():
             pass
 
     def _run(self, task: Task, begun: threading.Event) -> None:

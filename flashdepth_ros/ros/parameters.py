@@ -1,6 +1,7 @@
 """ROS parameters from a table: each with its meaning, default, range, and when it may change."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -97,6 +98,21 @@ def declare(node: Node, table: Table) -> dict[str, str]:
             node.set_parameters([RosParameter(parameter.name, parameter.ros_type, value)])
         node.set_descriptor(parameter.name, parameter.descriptor())
     return problems
+
+
+def unknown(node: Node, table: Table) -> list[str]:
+    """Say which values from the command line or a file are of no parameter of a node.
+
+    To be asked once all parameters are declared. A file for several nodes may well have such.
+    """
+    found = []
+    for name in node._parameter_overrides:
+        if node.has_parameter(name) or name.startswith('qos_overrides.'):
+            continue
+        near = get_close_matches(name, table, 1, 0.7)
+        found.append(f'there is no parameter {name}' + (
+            f': is {near[0]} meant?' if near else ', so its value is ignored'))
+    return found
 
 
 def read(node: Node, table: Table) -> Settings:

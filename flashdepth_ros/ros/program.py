@@ -1,7 +1,5 @@
 """What every node of this package does as a process: prepare, spin, and leave without a trace."""
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-import gc
+from collections.abc import Callable
 import os
 import sys
 import threading
@@ -10,96 +8,135 @@ import traceback
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
-from rclpy.logging import get_logger
+from rclpy.logging import LoggingSeverity, get_logger
 from rclpy.node import Node
 from rclpy.utilities import get_default_context
 
+from . import command_line
 from .memory import keep_large_buffers
-from .signals import leave_signals_to_ros
+from .parameters import Table
+from .signals import end_in_order
 from .transport import use_transport_profile
 
+# seconds for callbacks under way, for the node, and for DDS: out within three, also if it is busy
+CALLBACKS, NODE, DDS = 0.6, 0.8, 1.0
 
-def prepare(args: list[str] | None) -> None:
-    """Set the process up for large messages and initialise rclpy; ends it if a signal has come."""
+
+def prepare(args: list[str] | None) -> threading.Event:
+    """Set the process up for large messages and initialise rclpy.
+
+    Returns the event that SIGINT and SIGTERM set, which do nothing else. CommandLineError.
+    """
     keep_large_buffers()
     use_transport_profile()
-    come = leave_signals_to_ros()
-    rclpy.init(args=args)
-    if come:
-        rclpy.try_shutdown()
-        sys.exit(0)
-
-
-@contextmanager
-def unless_ended() -> Iterator[None]:
-    """Make a node in this context: a signal that comes meanwhile ends the process in order.
-
-    It takes rclpy's context away, so that whatever comes next in the node raises.
-    """
-    try:
-        yield
-    except Exception:
-        if rclpy.ok():
-            raise
-        # of the half-made node nothing is reachable but by its own references
-        gc.collect()
-        get_default_context().destroy()
-        os._exit(0)
-
-
-def leave(executor: Executor, timeout: float = 1.0) -> None:
-    """Take leave of DDS, once the nodes are destroyed: its shared memory is freed with the context.
-
-    A process that ends without it leaves a file of hundreds of megabytes in /dev/shm. A callback
-    that runs for longer than the timeout in seconds (a model that loads) is not waited for.
-    """
-    def take_leave() -> None:
-        executor.shutdown()
-        rclpy.try_shutdown()
-        get_default_context().destroy()
-
-    thread = threading.Thread(target=take_leave, daemon=True)
-    thread.start()
-    thread.join(timeout)
-
-
-def spin(executor: Executor, finished: Callable[[], bool] = lambda: False) -> None:
-    """Spin until a signal ends rclpy's context, or until `finished`.
-
-    A callback that raises is logged, and the node goes on. Some are rclpy's own, and no message may
-    end a process: a /clock with a negative time, for example, raises in rclpy.
-    """
-    while rclpy.ok() and not finished():
-        try:
-            executor.spin_once()
-        except Exception:
-            if not rclpy.ok():  # a signal took the context away in the midst of a spin
-                return
-            get_logger('executor').error(
-                f'a callback failed and was left out:\n{traceback.format_exc()}',
-                throttle_duration_sec=5.0)
-            time.sleep(0.01)  # what fails at once and always shall not take the whole processor
+    ended = end_in_order()
+    command_line.init(args)
+    return ended
 
 
 def run(
     name: str, make: Callable[[], Node], errors: tuple[type[Exception], ...],
-    args: list[str] | None, finished: Callable[[Node], bool] = lambda node: False,
+    args: list[str] | None = None, *, about: str, table: Table,
+    executor: Callable[[threading.Event], Executor] = lambda ended: SingleThreadedExecutor(),
+    finished: Callable[[Node], bool] = lambda node: False,
+    end: Callable[[Node], None] = Node.destroy_node,
 ) -> int:
-    """Run a node on one thread until a signal ends it, or until `finished`.
+    """Run a node until SIGINT or SIGTERM ends it, or until `finished`.
 
-    name: of the program. Returns the exit status: 1 where `make` raises one of the errors, whose
-    words are printed.
+    name: of the program. about, table: for --help: what it does, its topics, and its parameters.
+    executor: made with the event that a signal sets. end: destroys the node.
+    Returns the exit status: 1 where `make` raises one of the errors, whose words are printed. After
+    a signal the process ends here, with 0: what may still load or work needs no orderly end.
     """
-    prepare(args)
+    if command_line.wants_help(args):
+        print(command_line.usage(name, about, table))
+        return 0
+    try:
+        ended = prepare(args)
+    except command_line.CommandLineError as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 2
+    threading.Thread(target=_insist, args=(ended,), name='insist', daemon=True).start()
     try:
         node = make()
     except errors as error:
         print(f'{name}: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
+        _leave_dds()
         return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spin(executor, lambda: finished(node))
-    node.destroy_node()
-    leave(executor)
+    spinning = executor(ended)
+    spinning.add_node(node)
+    spin(spinning, ended, lambda: finished(node))
+    # What a thread that is not waited for (a model loads) still logs of its sudden end is of no use
+    _within(CALLBACKS, spinning.shutdown)
+    node.get_logger().set_level(LoggingSeverity.FATAL)
+    _within(NODE, lambda: end(node))
+    _within(DDS, _leave_dds)
+    if ended.is_set():
+        _exit()
     return 0
+
+
+def spin(
+    executor: Executor, ended: threading.Event, finished: Callable[[], bool] = lambda: False,
+) -> None:
+    """Spin until `ended` is set, or until `finished`.
+
+    A callback that raises is logged, and the node goes on. Some are rclpy's own, and no message may
+    end a process: a /clock with a negative time, for example, raises in rclpy.
+    """
+    lock, over = threading.Lock(), []
+
+    def wake() -> None:
+        ended.wait()
+        with lock:
+            if not over:
+                executor.create_task(lambda: None)  # to wake alone is not enough
+
+    threading.Thread(target=wake, name='waker', daemon=True).start()
+    while not ended.is_set() and not finished():
+        try:
+            executor.spin_once()
+        except Exception:
+            get_logger('executor').error(
+                f'a callback failed and was left out:\n{traceback.format_exc()}',
+                throttle_duration_sec=5.0)
+            time.sleep(0.01)  # what fails at once and always shall not take the whole processor
+    with lock:
+        over.append(True)
+
+
+def leave(executor: Executor) -> None:
+    """Take leave of DDS, once the nodes are destroyed: its shared memory is freed with the context.
+
+    A process that ends without it leaves a file of hundreds of megabytes in /dev/shm. A callback
+    that runs for long is not waited for.
+    """
+    _within(CALLBACKS, executor.shutdown)
+    _within(DDS, _leave_dds)
+
+
+def _leave_dds() -> None:
+    context = get_default_context()  # try_shutdown() puts another into its place
+    rclpy.try_shutdown()
+    context.destroy()
+
+
+def _within(seconds: float, act: Callable[[], object]) -> None:
+    """Do something, and go on without it if it takes longer."""
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def _insist(ended: threading.Event) -> None:
+    """End the process without the main thread, if that is held up, by a camera that hangs."""
+    ended.wait()
+    time.sleep(CALLBACKS + NODE + DDS + 0.2)
+    _within(DDS, _leave_dds)
+    _exit()
+
+
+def _exit() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

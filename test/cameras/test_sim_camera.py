@@ -9,7 +9,7 @@ from ros_rig import Client
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from flashdepth_ros.ros.camera_info import info_to_intrinsics
+from flashdepth_ros.ros.camera_info import read_calibration
 from flashdepth_ros.ros.image_messages import image_to_depth, image_to_rgb
 from flashdepth_ros.ros.message import stamp_to_ns
 
@@ -54,7 +54,7 @@ def test_image_and_truth_are_the_scene_of_the_seed(start, client):
                 image_to_rgb(image), disturb(frame.rgb, 5, since // 50_000_000, rate=20.0))
             assert truth.encoding == '32FC1'
             np.testing.assert_array_equal(image_to_depth(truth), frame.depth)
-        assert info_to_intrinsics(infos[-1], 82, 60) == renderer.intrinsics
+        assert read_calibration(infos[-1], 82, 60).rectified == renderer.intrinsics
 
 
 def test_next_seed_follows_after_its_time_and_stamps_are_those_of_the_clock_of_the_computer(

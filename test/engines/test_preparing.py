@@ -48,7 +48,7 @@ def preparing(process: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in process.children():
         with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
-            if 'flashdepth_ros.engines.preparation' in child.cmdline():
+            if 'flashdepth_ros.engines.preparation' in ' '.join(child.cmdline()):
                 found.append(child)
     return found
 

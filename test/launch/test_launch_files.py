@@ -1,6 +1,8 @@
 """Every launch file, as ros2 launch runs it: it starts, sees depth, and ends cleanly."""
 import os
 from pathlib import Path
+import subprocess
+import sys
 
 import cv2
 from egl import needs_egl
@@ -19,6 +21,8 @@ from launch.event_handlers import OnProcessExit  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
 from launch_pytest.actions import ReadyToTest  # noqa: E402
 from launch_ros.actions import Node  # noqa: E402
+from rcl_interfaces.srv import GetParameters  # noqa: E402
+from rclpy.parameter import parameter_value_to_python  # noqa: E402
 from ros_rig import Client  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
@@ -30,6 +34,11 @@ LAUNCHES = {
     'depth.launch.py': ({'image': '/cam/image_raw'}, ['cam'], '/depth/image'),
     'depth.launch.py in a namespace': (
         {'image': '/cam/image_raw', 'namespace': 'robot'}, ['cam'], '/robot/depth/image'),
+    'depth.launch.py with arguments for parameters': (
+        {'image': '/cam/image_raw', 'namespace': 'robot', 'tf': 'tf', 'log_level': 'debug',
+         'respawn': 'true', 'short_side': '70', 'hfov': '90', 'device': 'cpu',
+         'scale_mode': 'fixed', 'camera_height': '0.4', 'autostart': 'true'},
+        ['cam'], '/robot/depth/image'),
     'multi_camera.launch.py': (
         {'cameras': 'front, rear', 'image': '/{camera}/image_raw'}, ['front', 'rear'],
         '/rear/depth/image'),
@@ -38,6 +47,19 @@ LAUNCHES = {
     'sim.launch.py with /clock': ({'use_sim_time': 'true'}, [], '/depth/image'),
 }
 ENDED: list[int] = []
+PROGRAM = """
+import sys
+from launch import LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch import LaunchDescription
+
+service = LaunchService()
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(sys.argv[1]),
+    launch_arguments=[argument.split(':=', 1) for argument in sys.argv[2:]])]))
+sys.exit(service.run())
+"""
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +77,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def egl(request):
-    if request.node.callspec.params['launched'].startswith('sim'):
+    if request.node.callspec.params.get('launched', '').startswith('sim'):
         needs_egl()
 
 
@@ -89,13 +111,40 @@ def launched(request, folder, domain):
 @pytest.mark.launch(fixture=launched)
 def test_launch_file(launched, request, domain):
     _, cameras, topic = LAUNCHES[request.node.callspec.params['launched']]
-    client = Client(domain)
+    name = request.node.callspec.params['launched']
+    client = Client(domain, 'robot' if '/robot' in topic else '')
     try:
         depths = client.collect(Image, topic)
         assert client.spin_until(lambda: len(depths) >= 3, 120)
         assert depths[-1].header.frame_id == 'camera_optical'
         assert (depths[-1].width, depths[-1].height) == (98, 84)
+        if 'arguments' in name:
+            values = client.call(
+                GetParameters, 'depth_node/get_parameters', GetParameters.Request(names=[
+                    'input.short_side', 'camera.hfov', 'engine.device', 'scale.mode',
+                    'scale.camera_height', 'output.max_range'])).values
+            assert [parameter_value_to_python(value) for value in values] == [
+                70, 90.0, 'cpu', 'fixed', 0.4, 1000.0]  # the last is of the parameters file
     finally:
         client.close()
     yield
     assert [0] * (1 + max(1, len(cameras))) == ENDED  # the simulated one is in its launch file
+
+
+@pytest.mark.parametrize(('file', 'arguments', 'words'), [
+    ('depth', ['params_file:=/no/such.yaml'], 'params_file: there is no file /no/such.yaml'),
+    ('depth', ['hfov:=wide'], 'hfov:=wide is no number'),
+    ('depth', ['image:=/cam//image'], "'image:=/cam//image' renames nothing"),
+    ('depth', ['log_level:=loud', 'namespace:=robot'],
+     "the log level 'robot.depth_node:=loud' is none of"),
+    ('multi_camera', ['cameras:=front cam,rear'], "cameras: 'front cam' is no name")],
+    ids=lambda value: ' '.join(value) if isinstance(value, list) else '')
+def test_a_wrong_argument_is_named_in_one_line(file, arguments, words, tmp_path):
+    path = os.path.join(SHARE, 'launch', f'{file}.launch.py')
+    program = tmp_path / 'program.py'  # a file: the ROS wheels run Python again
+    program.write_text(PROGRAM)
+    done = subprocess.run([sys.executable, str(program), path, *arguments], capture_output=True,
+                          text=True, timeout=60)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert sum(words in line for line in lines) == 1, lines
+    assert not any('Traceback' in line for line in lines)

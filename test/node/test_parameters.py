@@ -1,4 +1,5 @@
 """The parameter table, the YAML file that repeats it for people, and the other data files."""
+import ast
 from pathlib import Path
 import re
 import xml.etree.ElementTree as ElementTree
@@ -8,6 +9,7 @@ import yaml
 
 from flashdepth_ros.cameras.sim_camera_node import PARAMETERS as SIM_CAMERA
 from flashdepth_ros.node.parameter_table import PARAMETERS, check_together
+from flashdepth_ros.ros.rviz_config import for_cameras
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'config' / 'flashdepth.yaml').read_text()
@@ -75,7 +77,36 @@ def test_rviz_file_names_topics_that_exist():
     assert topics == {'image', 'depth/preview', 'points'}
 
 
+def test_rviz_has_displays_for_each_of_several_cameras():
+    displays = yaml.safe_load(for_cameras(ROOT / 'rviz' / 'depth.rviz', ['front', 'rear']))[
+        'Visualization Manager']['Displays']
+    assert [display['Topic']['Value'] for display in displays if 'Topic' in display] == [
+        'front/image', 'rear/image', 'front/depth/preview', 'rear/depth/preview',
+        'front/points', 'rear/points']
+    names = [display['Name'] for display in displays]
+    assert len(set(names)) == len(names) and 'Optical frame' in names
+
+
 def test_dds_profile_is_well_formed():
     root = ElementTree.parse(ROOT / 'config' / 'fastdds.xml').getroot()
     size = root.find('.//{*}segment_size')
     assert int(size.text) >= 2 ** 26  # the largest image, its depth and its cloud at once
+
+
+@pytest.mark.parametrize('extra', ['onnx', 'openvino'])
+def test_the_requirements_of_a_robot_are_those_of_setup(extra):
+    """Without this package, which colcon builds, and without NumPy 2."""
+    tree = ast.parse((ROOT / 'setup.py').read_text())
+    listed = next(ast.literal_eval(node.value) for node in tree.body
+                  if isinstance(node, ast.Assign) and node.targets[0].id == extra.upper())
+    basis = next(ast.literal_eval(node.value) for node in ast.walk(tree)
+                 if isinstance(node, ast.keyword) and node.arg == 'install_requires')
+
+    def lines(name: str) -> set[str]:
+        text = (ROOT / 'config' / 'requirements' / f'{name}.txt').read_text()
+        return {line.partition('#')[0].strip() for line in text.splitlines()} - {''}
+
+    # OpenCV is the distribution's
+    assert lines('robot') - {'numpy<2'} == set(basis) - {'numpy', 'opencv-python-headless'}
+    assert 'numpy<2' in lines('robot')
+    assert lines(extra) == {'-r robot.txt', *listed}

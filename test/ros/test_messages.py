@@ -2,15 +2,14 @@
 import struct
 
 import numpy as np
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 import pytest
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
 from flashdepth_ros.images.colours import pack_colours
 from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.images.points import unproject
-from flashdepth_ros.ros.camera_info import info_to_intrinsics, intrinsics_to_info
 from flashdepth_ros.ros.cloud_messages import points_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image, depth_view, image_to_rgb, rgb_to_image
 from flashdepth_ros.ros.message import MessageError
@@ -85,58 +84,6 @@ def test_depth_may_be_made_in_the_message_itself():
         assert (message.height, message.width, message.step) == (height, width, 4 * width)
         assert np.frombuffer(message.data, np.float32).tolist() == list(range(height * width))
         del depth    # an array with a view of it cannot be resized
-
-
-def make_info(**changes) -> CameraInfo:
-    """Return a 1280x720 stereo left camera with distortion: K differs from P."""
-    info = CameraInfo(width=1280, height=720, distortion_model='plumb_bob',
-                      d=[0.1, -0.05, 0.0, 0.0, 0.0])
-    info.k = [900.0, 0.0, 645.5, 0.0, 905.0, 355.5, 0.0, 0.0, 1.0]
-    info.p = [800.0, 0.0, 639.5, -96.0, 0.0, 800.0, 359.5, 0.0, 0.0, 0.0, 1.0, 0.0]
-    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    for name, value in changes.items():
-        setattr(info, name, value)
-    return info
-
-
-def test_camera_info_scaling_by_hand():
-    # Half the width: pixel u covers what 2u and 2u + 1 did, so its centre is at 2u + 0.5 and the
-    # old centre 639.5 is at (639.5 - 0.5) / 2 = 319.5. Half the focal length and f * baseline.
-    small = info_to_intrinsics(make_info(), 640, 360)
-    assert small == Intrinsics(400.0, 400.0, 319.5, 179.5, 640, 360)
-    info = intrinsics_to_info(small, Header(frame_id='c'), make_info())
-    assert (info.width, info.height, info.header.frame_id) == (640, 360, 'c')
-    assert_allclose(info.p, [400, 0, 319.5, -48, 0, 400, 179.5, 0, 0, 0, 1, 0])
-    # K: 900 / 2, (645.5 + 0.5) / 2 - 0.5, 905 / 2, (355.5 + 0.5) / 2 - 0.5
-    assert_allclose(info.k, [450, 0, 322.5, 0, 452.5, 177.5, 0, 0, 1])
-    assert list(info.d) == [0.1, -0.05, 0.0, 0.0, 0.0] and info.distortion_model == 'plumb_bob'
-
-
-def test_camera_info_at_its_own_size_is_unchanged():
-    info = intrinsics_to_info(info_to_intrinsics(make_info(), 1280, 720), Header(), make_info())
-    assert_array_equal(info.k, make_info().k)
-    assert_array_equal(info.p, make_info().p)
-
-
-def test_camera_info_with_region_and_binning():
-    info = make_info(binning_x=2, binning_y=2)
-    info.roi.x_offset, info.roi.y_offset = 320, 180
-    info.roi.width, info.roi.height = 640, 360
-    camera = info_to_intrinsics(info, 320, 180)
-    assert camera == Intrinsics(400.0, 400.0, (639.5 - 320) / 2, (359.5 - 180) / 2, 320, 180)
-
-
-def test_camera_info_without_projection_takes_k():
-    camera = info_to_intrinsics(make_info(p=[0.0] * 12), 1280, 720)
-    assert (camera.fx, camera.cy) == (900.0, 355.5)
-
-
-@pytest.mark.parametrize('changes', [
-    {'p': [float('nan')] * 12}, {'k': [0.0] * 9, 'p': [0.0] * 12}, {'width': 0},
-])
-def test_unusable_camera_info_is_refused(changes):
-    with pytest.raises(MessageError, match='camera_info'):
-        info_to_intrinsics(make_info(**changes), 1280, 720)
 
 
 def test_clouds():

@@ -18,6 +18,7 @@ NUMBERS = {  # short, full
     'loops': (3, 1_000),
     'peers': (3, 500),
     'signals': (1, 100),
+    'starts': (4, 1_000),  # signals during the start of each node, at most one every 20 ms
 }
 MEASURED = []
 

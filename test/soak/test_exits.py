@@ -14,6 +14,11 @@ SECONDS = 3.0  # where the processor is free
 FULL = os.environ.get('SOAK') == 'full'
 
 
+def busy() -> float:
+    """Return how often longer something may take: twice on a computer with twice as much to do."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def ask(process, transition: str) -> None:
     """Ask for a transition and do not wait for its end."""
     process.ask(transition)
@@ -99,12 +104,12 @@ def assert_clean_exit(process, number: int, starting: bool = False) -> float:
     assert shared or starting
     seconds = process.stop(number)
     code = process.process.returncode
-    # on a computer that has twice as much to do as it can, it may take twice that
-    share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    assert seconds < SECONDS * share, (seconds, process.last_words())
+    assert seconds < SECONDS * busy(), (seconds, process.last_words())
     if not starting:  # while PyTorch is imported a KeyboardInterrupt may go through C++, and abort
         assert code == 0 and 'Traceback' not in process.last_words(), process.last_words()
-    assert not session(process.process.pid)
+    begin = time.monotonic()
+    while session(process.process.pid):  # one that has just begun looks whether it is still wanted
+        assert time.monotonic() - begin < 1
     assert not [name for name in shared if Path(name).exists()]
     return seconds
 
