@@ -36,6 +36,7 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[LaunchConfiguration('camera_params_file'), {
             'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
             'kind': LaunchConfiguration('kind'), 'clock': boolean('use_sim_time')}])
+
     def nothing_special(value) -> tuple[dict, list]:
         return {}, []
 
