@@ -1,12 +1,10 @@
 """What every model is to the rest of the package."""
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:  # the registry imports the models, and they import this
-    from .registry import ModelSpec
+from .spec import ModelSpec
 
 State = dict[str, Tensor]  # fixed shapes, dimension 0 is the stream, all zeros = seen nothing
 
@@ -42,7 +40,7 @@ class Network(nn.Module, ABC):
     spec: its row of the registry, from build_model.
     """
 
-    spec: 'ModelSpec'
+    spec: ModelSpec
 
     @abstractmethod
     def initial_state(self, streams: int, height: int, width: int) -> State:
