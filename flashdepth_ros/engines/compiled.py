@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..models.network import advance
 from .cores import torch_threads
+from .devices import out_of_memory
 from .engine import EngineError, Request, State
 from .pytorch import TorchEngine
 
@@ -39,7 +40,7 @@ class CompiledTorchEngine(TorchEngine):
                 changes = {name: x.clone() for name, x in changes.items()}
             return output, advance(state, changes)
         except torch.OutOfMemoryError as error:
-            raise self._out_of_memory(self.spec.name, self.device, error) from error
+            raise out_of_memory(self.spec.name, self.device, error) from error
         except torch._dynamo.exc.TorchDynamoException as error:
             raise EngineError(
                 f'{self.spec.name} cannot be compiled by PyTorch {torch.__version__}: set '

@@ -52,21 +52,24 @@ class Engine(ABC):
     frame_device (where frames may be prepared instead of on the CPU, if anywhere).
     """
 
-    fell_back: str | None = None
-    frame_device: str | None = None
+    # none has a value here, which would hide that of the engine that a stand-in acts as
     backend: str
-    precisions: tuple[str, ...]     # that it offers; 'auto' is the first
-    packages: tuple[str, ...] = ()  # modules that it needs besides the package's own requirements
+    precisions: tuple[str, ...]  # that it offers; 'auto' is the first
+    packages: tuple[str, ...]    # modules that it needs besides the package's own requirements
     spec: ModelSpec
     device: str
     precision: str
     streams: int
     height: int
     width: int
+    fell_back: str | None
+    frame_device: str | None
 
-    @abstractmethod
     def __init__(self, request: Request):
         """Open what the request describes; EngineError, CheckpointError."""
+        self.spec, self.streams, self.precision = request.spec, request.streams, request.precision
+        self.height, self.width = request.height, request.width
+        self.fell_back = self.frame_device = None
 
     @abstractmethod
     def initial_state(self) -> State:

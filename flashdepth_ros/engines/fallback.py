@@ -24,7 +24,7 @@ class _StandIn(Engine):
 
     _engine: Engine
 
-    def __init__(self, request: Request):
+    def __init__(self, request: Request):  # not Engine's: it has no attributes of its own
         self._request = request
 
     def __getattr__(self, name: str) -> Any:

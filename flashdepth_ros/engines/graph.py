@@ -8,12 +8,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..models.network import advance
 from . import cache, trust
+from .devices import out_of_memory
 from .engine import MOST_SIZES, Engine, EngineError, Request, State
-from .export import GraphKey, StateTensor, cached_graph, load_model
+from .export import FRAMES, NEW, OUTPUT, GraphKey, StateTensor, cached_graph, load_model
 from .preparation import PreparationError, prepare_apart
 
 log = logging.getLogger(__name__)
+
+
+def in_one_piece(tensor: Tensor, alignment: int) -> Tensor:
+    """Return the tensor, or a copy of it, in C order from an address that is such a multiple.
+
+    What PyTorch allocates is aligned (to 64 bytes on a CPU, 512 on CUDA); a part of it need not be.
+    """
+    tensor = tensor.contiguous()
+    return tensor.clone() if tensor.data_ptr() % alignment else tensor
 
 
 class GraphEngine(Engine):
@@ -25,15 +36,15 @@ class GraphEngine(Engine):
     """
 
     file_name: str | None = None  # of the engine in the cache; None where the graph itself is run
+    alignment = 1                 # of the inputs' addresses, in bytes
     state_tensors: tuple[StateTensor, ...]
 
     def __init__(self, request: Request):
+        super().__init__(request)
         self.request = request
         # of the same request at other sizes (height, width, streams), shared by all of them
         self._family: dict[tuple[int, int, int], GraphEngine] = {}
         self._refused: dict[tuple[int, int, int], EngineError] = {}
-        self.spec, self.streams, self.precision = request.spec, request.streams, request.precision
-        self.height, self.width = request.height, request.width
         self._prepare()
         if request.path:
             self._open_path(Path(request.path).expanduser())
@@ -145,18 +156,32 @@ class GraphEngine(Engine):
     def initial_state(self) -> State:
         return {tensor.name: tensor.zeros(self.device) for tensor in self.state_tensors}
 
-    def _outputs(self) -> tuple[Tensor, State]:
-        """Return tensors for a step to write into: the output, and the state's changes by name."""
-        output = torch.empty((self.streams, self.height, self.width), device=self.device)
-        return output, {tensor.name: tensor.empty_change(self.device)
-                        for tensor in self.state_tensors}
-
-    def _check(self, frames: Tensor) -> None:
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         shape = (self.streams, 3, self.height, self.width)
         if frames.shape != shape:
             raise EngineError(
                 f'the {self.backend} engine takes frames {shape} and was given '
                 f'{tuple(frames.shape)}: open it at that size, or call resized()')
+        try:
+            # both are kept until the step is done: no library owns the memory that it is given
+            inputs = {name: in_one_piece(tensor.to(self.device, non_blocking=True), self.alignment)
+                      for name, tensor in {FRAMES: frames, **state}.items()}
+            outputs = {OUTPUT: torch.empty(
+                (self.streams, self.height, self.width), device=self.device)}
+            outputs.update((NEW + tensor.name, tensor.empty_change(self.device))
+                           for tensor in self.state_tensors)
+            self._run(inputs, outputs)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(self.spec.name, self.device, error) from error
+        return outputs[OUTPUT], advance(
+            state, {tensor.name: outputs[NEW + tensor.name] for tensor in self.state_tensors})
+
+    @abstractmethod
+    def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+        """Compute the outputs from the inputs, both by the graph's names and in one piece each.
+
+        What comes next on the device's current stream finds them there. EngineError.
+        """
 
     def resized(self, height: int, width: int, streams: int | None = None) -> 'GraphEngine':
         key = (height, width, streams or self.streams)
