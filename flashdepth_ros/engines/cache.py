@@ -26,10 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """A whole entry: its folder, and the facts that its maker noted."""
+    """A whole entry: its folder, the facts that its maker noted, and a digest of its files."""
 
     folder: Path
     facts: dict
+    digest: str
 
 
 def engines_folder() -> Path:
@@ -38,12 +39,11 @@ def engines_folder() -> Path:
 
 
 @functools.cache
-def code_digest() -> str:
-    """Return a digest of the networks' source: a graph of other code is another graph."""
+def code_digest(*patterns: str) -> str:
+    """Return a digest of the source that a file is made by, such as 'models/*.py'."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted([*package.glob('models/*.py'), package / 'engines/export.py',
-                        package / 'engines/precision.py']):
+    for path in sorted({path for pattern in patterns for path in package.glob(pattern)}):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -64,8 +64,11 @@ def place(key: Mapping[str, str]) -> Path:
     return engines_folder() / f'{name}-{digest}'
 
 
-def find(key: Mapping[str, str]) -> Entry | None:
-    """Return the entry of a key where it is there, whole, and really of that key."""
+def _digest_of_files(files: dict) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _read(key: Mapping[str, str], whole: bool) -> Entry | None:
     folder = place(key)
     try:
         about = json.loads((folder / ABOUT).read_text())
@@ -74,9 +77,9 @@ def find(key: Mapping[str, str]) -> Entry | None:
         else:
             damaged = [name for name, (size, digest) in about['files'].items()
                        if (folder / name).stat().st_size != size
-                       or file_digest(folder / name) != digest]
+                       or (whole and file_digest(folder / name) != digest)]
             if not damaged:
-                return Entry(folder, about['facts'])
+                return Entry(folder, about['facts'], _digest_of_files(about['files']))
             problem = f'is damaged ({", ".join(damaged)})'
     except FileNotFoundError as error:
         if not folder.exists():
@@ -84,8 +87,19 @@ def find(key: Mapping[str, str]) -> Entry | None:
         problem = f'is not whole ({error.filename} is missing)'
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f'cannot be read ({error!r})'
-    log.warning('%s %s and is built anew', folder, problem)
+    if whole:
+        log.warning('%s %s and is built anew', folder, problem)
     return None
+
+
+def look(key: Mapping[str, str]) -> Entry | None:
+    """Return the entry of a key where it seems to be whole; its files are not read."""
+    return _read(key, whole=False)
+
+
+def find(key: Mapping[str, str]) -> Entry | None:
+    """Return the entry of a key where it is there, whole, and really of that key."""
+    return _read(key, whole=True)
 
 
 @contextmanager
@@ -126,7 +140,7 @@ def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
             temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name}.'))
             try:
                 facts = make(temporary)
-                files = {path.name: (path.stat().st_size, file_digest(path))
+                files = {path.name: [path.stat().st_size, file_digest(path)]
                          for path in temporary.iterdir()}
                 (temporary / ABOUT).write_text(json.dumps(
                     {'key': dict(key), 'files': files, 'facts': facts}, indent=1))
@@ -139,4 +153,4 @@ def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
         raise EngineError(
             f'the engine cannot be kept in {folder.parent} ({error}): make room there, or name '
             f'another cache with XDG_CACHE_HOME') from error
-    return Entry(folder, facts)
+    return Entry(folder, facts, _digest_of_files(files))

@@ -4,7 +4,7 @@ Inputs are `frames` and the state tensors by their names; outputs are `output` a
 tensor, `new_<name>`: what takes its place or, of a ring, the one slot to be written into it (see
 models/network.py, advance). The file says in its metadata which model, weights and size it is of.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import contextlib
 from dataclasses import asdict, dataclass
 import io
@@ -30,7 +30,8 @@ from .precision import lower
 
 FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
 OPSET = 18  # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
-FILE = 'step.onnx'
+# what of this package's source makes a graph what it is
+CODE = ('models/*.py', 'engines/export.py', 'engines/precision.py')
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +243,7 @@ def write_graph(
     program.model.metadata_props.update({
         **key.entries(), 'unit': model_spec(key.model).unit.value,
         'state': json.dumps([x.entry() for x in tensors]),
-        'weights_sha256': key.weights, 'code': cache.code_digest()})
+        'weights_sha256': key.weights, 'code': cache.code_digest(*CODE)})
     # moved when whole: a reader sees all of a graph or nothing
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
         program.save(Path(folder, path.name), external_data=weights_beside)
@@ -265,17 +266,3 @@ def read_metadata(path: Path) -> dict[str, str]:
     except Exception as error:  # protobuf's own
         raise EngineError(f'{path} is damaged or no ONNX file ({error})') from error
     return {entry.key: entry.value for entry in graph.metadata_props}
-
-
-def cached_graph(key: GraphKey, load: Callable[[], Network]) -> tuple[Path, cache.Entry]:
-    """Return the file of a graph in the cache and its entry, exported first where there is none.
-
-    load: gives the model for that; it is spent afterwards. The entry's facts hold the 'state'.
-    """
-    def make(folder: Path) -> dict:
-        tensors = write_graph(load(), key, folder / FILE, weights_beside=True)
-        return {'state': [x.entry() for x in tensors]}
-
-    entry = cache.get({**key.entries(), 'kind': 'graph', 'code': cache.code_digest(),
-                       'opset': str(OPSET)}, make)
-    return entry.folder / FILE, entry

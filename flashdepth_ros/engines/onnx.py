@@ -7,7 +7,6 @@ from torch import Tensor
 from .cores import physical_cores
 from .devices import settle
 from .engine import EngineError, missing
-from .export import read_metadata
 from .graph import GraphEngine
 
 
@@ -18,7 +17,7 @@ class OnnxEngine(GraphEngine):
     precisions = ('fp32', 'fp16')
     packages = ('onnxruntime', 'onnx', 'onnxscript')
 
-    def _prepare(self) -> None:
+    def _settle(self) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -44,9 +43,6 @@ class OnnxEngine(GraphEngine):
     def _identity(self) -> dict[str, str]:
         device = 'cpu' if self.device == 'cpu' else torch.cuda.get_device_name(self._index)
         return {'onnxruntime': self._library.__version__, 'device': device}
-
-    def _facts(self, file: Path) -> dict[str, str]:
-        return read_metadata(file)
 
     def _load(self, file: Path) -> None:
         options = self._library.SessionOptions()

@@ -5,7 +5,6 @@ from torch import Tensor
 
 from .cores import physical_cores, processor
 from .engine import EngineError, missing
-from .export import read_metadata
 from .graph import GraphEngine
 
 
@@ -20,7 +19,7 @@ class OpenVinoEngine(GraphEngine):
     precisions = ('fp32', 'bf16', 'fp16')
     packages = ('openvino', 'onnx', 'onnxscript')
 
-    def _prepare(self) -> None:
+    def _settle(self) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -45,9 +44,6 @@ class OpenVinoEngine(GraphEngine):
         device = processor() if self._target == 'CPU' else self._core.get_property(
             self._target, 'FULL_DEVICE_NAME')
         return {'openvino': self._library.__version__, 'device': f'{self._target} {device}'}
-
-    def _facts(self, file: Path) -> dict[str, str]:
-        return read_metadata(file)
 
     def _load(self, file: Path) -> None:
         # float32 stays float32: without the hint a CPU with bfloat16 would lower it

@@ -2,28 +2,24 @@
 
 On a thread of the node it would share the interpreter with the network's step, whose every
 operation would wait for it. The process leaves the engine in the cache, and gives its memory back.
-A lower priority would only make it last longer: the steps do not get faster. No ROS here.
+A lower priority would only make it last longer: the steps do not get faster.
 """
 from collections.abc import Iterable, Iterator
-import ctypes
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 
-_PR_SET_PDEATHSIG = 1  # prctl's, in linux/prctl.h
+from .engine import EngineError
+
+PROGRAM = f'{__package__}.preparation_program'
 
 log = logging.getLogger(__name__)
 
 
-class PreparationError(RuntimeError):
-    """An engine cannot be prepared; the message says why and what to do."""
-
-
 def prepare_apart(backend: str, request: dict[str, str | int]) -> None:
-    """Have the cache filled with the engine of a backend; PreparationError.
+    """Have the cache filled with the engine of a backend; EngineError.
 
     request: the fields of engines.Request, with the model's name for `spec`. What the other
     process logs is logged here.
@@ -31,11 +27,11 @@ def prepare_apart(backend: str, request: dict[str, str | int]) -> None:
     job = json.dumps({'backend': backend, 'request': request, 'parent': os.getpid()})
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with subprocess.Popen(
-            [sys.executable, '-m', __name__, job], stdin=subprocess.DEVNULL,
+            [sys.executable, '-m', PROGRAM, job], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}) as process:
         problem = ''.join(_relayed(process.stdout or ()))
     if process.returncode:
-        raise PreparationError(problem or (
+        raise EngineError(problem or (
             f'the process that prepared it ended by itself (status {process.returncode}; -9 is '
             f'what a system does that runs out of memory)'))
 
@@ -48,28 +44,3 @@ def _relayed(lines: Iterable[str]) -> Iterator[str]:
             yield text
         elif level in ('INFO', 'WARNING'):
             log.log(getattr(logging, level), '%s', text)
-
-
-def main() -> int:
-    job = json.loads(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both
-    if sys.platform.startswith('linux'):  # killed together with whom it works for
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != job['parent']:  # gone already
-        return 1
-    from ..models import CheckpointError, model_spec
-    from . import BACKENDS, EngineError, Request
-    logging.basicConfig(stream=sys.stdout, format='%(levelname)s %(message)s')
-    logging.getLogger('flashdepth_ros').setLevel(logging.INFO)
-    request = job['request']
-    try:
-        BACKENDS[job['backend']](
-            Request(**{**request, 'spec': model_spec(request['spec'])})).close()
-    except (CheckpointError, EngineError) as error:
-        logging.error('%s', ' '.join(str(error).split()))
-        return 1
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -4,6 +4,7 @@ Engines are built strongly typed: which layers are float16 is written in the gra
 and TensorRT lowers no other. Building has been tested with TensorRT for RTX, for a named compute
 capability; running has not yet been tried on hardware.
 """
+from collections.abc import Callable
 import importlib
 import json
 import logging
@@ -177,7 +178,6 @@ class TensorRtEngine(GraphEngine):
     precisions = ('fp16', 'fp32')
     packages: tuple[str, ...] = ('tensorrt', 'onnx', 'onnxscript')
     modules: tuple[str, ...] = ('tensorrt',)
-    file_name = 'step.plan'
     alignment = 256
 
     @classmethod
@@ -191,7 +191,7 @@ class TensorRtEngine(GraphEngine):
             # only CUDA builds of torch have it
             'driver': str(torch._C._cuda_getDriverVersion())}  # type: ignore[attr-defined]
 
-    def _prepare(self) -> None:
+    def _settle(self) -> None:
         self._library = import_library(self.modules, self.packages[0], self.backend)
         wanted = 'cuda' if self.request.device == 'auto' else self.request.device
         _, self._index = settle(wanted, self.backend, ('cuda',))
@@ -208,6 +208,9 @@ class TensorRtEngine(GraphEngine):
             raise EngineError(f'{file} was built elsewhere ({"; ".join(wrong)}), and TensorRT '
                               f'engines cannot move: build it here, or leave engine.path empty')
         return facts
+
+    def builder(self) -> Callable[[Path, Path], None]:
+        return self._build
 
     def _build(self, graph: Path, file: Path) -> None:
         identity = self._identity()

@@ -7,7 +7,7 @@ import pytest
 from reference import graph_file
 import torch
 
-from flashdepth_ros.engines import EngineError, graph, open_engine, trust
+from flashdepth_ros.engines import EngineError, open_engine, store, trust
 
 SIZE = {'height': 70, 'width': 84}
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_the_verdict_is_remembered(monkeypatch, engine_cache):
     def never(*_):
         raise AssertionError('the network was run again')
 
-    monkeypatch.setattr(graph, 'load_model', never)
+    monkeypatch.setattr(store, 'load_model', never)
     engine = open_engine('flashdepth-s', 'random', 'onnx', **SIZE)
     engine.warm_up()
 
@@ -143,8 +143,7 @@ def test_fallback_where_the_size_cannot_be_built(monkeypatch):
     def fail(*_):
         raise EngineError('cannot')
 
-    monkeypatch.setattr(graph, 'cached_graph', fail)
-    monkeypatch.setattr(graph.trust, 'specimen', lambda *_: (None, None))
+    monkeypatch.setattr(store, 'cached_graph', fail)
     engine = engine.resized(98, 98)
     assert (engine.backend, engine.height, engine.fell_back) == ('torch', 98, 'cannot')
     engine.warm_up()
