@@ -4,7 +4,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.network import advance
+from ..models.network import advance_in_place
 from .cores import torch_threads
 from .devices import out_of_memory
 from .engine import EngineError, Request, State
@@ -38,7 +38,7 @@ class CompiledTorchEngine(TorchEngine):
             if self._graphs:  # the next step writes into the same memory
                 output = output.clone()
                 changes = {name: x.clone() for name, x in changes.items()}
-            return output, advance(state, changes)
+            return output, advance_in_place(state, changes)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
         except torch._dynamo.exc.TorchDynamoException as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..models.network import advance
+from ..models.network import advance_in_place
 from .devices import out_of_memory
 from .engine import MOST_SIZES, Engine, EngineError, Request, State
 from .export import FRAMES, NEW, OUTPUT, read_metadata
@@ -102,7 +102,7 @@ class GraphEngine(Engine):
             self._run(inputs, outputs)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
-        return outputs[OUTPUT], advance(
+        return outputs[OUTPUT], advance_in_place(
             state, {tensor.name: outputs[NEW + tensor.name] for tensor in self.state_tensors})
 
     @abstractmethod

@@ -12,7 +12,7 @@ COUNT = 'count'  # the state tensor (N,) that counts the frames, where there are
 RING = 2         # the dimension of a ring's slots: (N, places, slots, channels)
 
 
-def advance(state: State, changes: State) -> State:
+def advance_in_place(state: State, changes: State) -> State:
     """Return the state after a step: what the step changed takes the place of what was there.
 
     A change with one slot where the state has a ring of them, (N, places, 1, channels), is written
@@ -48,7 +48,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return a step's output and what it changes of the state, see `advance`.
+        """Return a step's output and what it changes of the state, see `advance_in_place`.
 
         Nothing is written anywhere, so that this is what is exported and compiled.
         """
@@ -60,4 +60,4 @@ class Network(nn.Module, ABC):
         one has been stepped: what is remembered frame by frame is written into a ring.
         """
         output, changes = self.compute(frames, state)
-        return output, advance(state, changes)
+        return output, advance_in_place(state, changes)

@@ -22,8 +22,8 @@ class VideoDepthAnything(Network):
             VisionTransformer.
 
     Attributes:
-        cache_dtype: of the remembered frames, None for the weights' own. float16 under float32
-            weights halves the state; the depth then departs by up to 5e-4 of its range.
+        cache_dtype: of the remembered frames, None for the temporal layers' own. float16 where
+            that is float32 halves the state; the depth then departs by up to 5e-4 of its range.
 
     """
 
@@ -48,7 +48,7 @@ class VideoDepthAnything(Network):
         frame n at slot n modulo `slots`. first_{module}_{layer}: (streams, places, channels) those
         of the stream's first frame.
         """
-        weight = self.head.scratch.output_conv1.weight
+        weight = self.head.temporal_module(0).temporal_transformer.proj_in.weight
         dtype = self.cache_dtype or weight.dtype
         state = {COUNT: weight.new_zeros(streams, dtype=torch.int32)}
         shapes = self.head.module_shapes(height // PATCH, width // PATCH)
