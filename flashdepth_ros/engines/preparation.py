@@ -13,7 +13,18 @@ import sys
 
 from .engine import EngineError
 
-PROGRAM = f'{__package__}.preparation_program'
+# Before anything is imported, which takes a second: a terminal sends SIGINT to both processes, and
+# the other is killed together with whom it works for (1 is PR_SET_PDEATHSIG of linux/prctl.h).
+_PROGRAM = f"""
+import ctypes, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+if sys.platform.startswith('linux'):
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[2]):
+    sys.exit(1)  # gone already
+from {__package__}.preparation_program import main
+sys.exit(main(sys.argv[1]))
+"""
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +35,10 @@ def prepare_apart(backend: str, request: dict[str, str | int]) -> None:
     request: the fields of engines.Request, with the model's name for `spec`. What the other
     process logs is logged here.
     """
-    job = json.dumps({'backend': backend, 'request': request, 'parent': os.getpid()})
+    job = json.dumps({'backend': backend, 'request': request})
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with subprocess.Popen(
-            [sys.executable, '-m', PROGRAM, job], stdin=subprocess.DEVNULL,
+            [sys.executable, '-c', _PROGRAM, job, str(os.getpid())], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}) as process:
         problem = ''.join(_relayed(process.stdout or ()))
     if process.returncode:

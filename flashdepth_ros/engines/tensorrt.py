@@ -97,12 +97,12 @@ def parse_graph(library: Any, builder: Any, logger: Any, graph: Path) -> Any:
 
 def build_plan(
     library: Any, graph: Path, timing_cache: Path | None = None,
-    compute_capability: str | None = None, workspace: int | None = None,
+    compute_capability: str | None = None,
 ) -> bytes:
     """Build the plan of a graph; EngineError.
 
     compute_capability: such as 'SM89', for a GPU that is not here (TensorRT for RTX alone can).
-    timing_cache: a file that makes later builds faster; workspace: bytes of scratch memory allowed.
+    timing_cache: a file that makes later builds faster.
     """
     logger = _logger(library)
     builder = library.Builder(logger)
@@ -111,8 +111,6 @@ def build_plan(
     config.clear_flag(library.BuilderFlag.TF32)  # fp32 means 24 bits
     monitor = _progress(library)
     config.progress_monitor = monitor
-    if workspace is not None:
-        config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, workspace)
     if compute_capability is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(

@@ -11,7 +11,7 @@ from reference import assert_same, reference
 import torch
 
 from flashdepth_ros.engines import EngineError, open_engine
-from flashdepth_ros.engines.preparation import PROGRAM, prepare_apart
+from flashdepth_ros.engines.preparation import prepare_apart
 from flashdepth_ros.streams.depth_stream import DepthStream, step_together
 
 pytest.importorskip('openvino')
@@ -48,7 +48,7 @@ def preparing(process: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in process.children():
         with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
-            if PROGRAM in child.cmdline():
+            if 'flashdepth_ros.engines.preparation' in ' '.join(child.cmdline()):
                 found.append(child)
     return found
 
