@@ -4,7 +4,6 @@ import importlib.util
 import torch
 
 from ..models import ModelSpec, model_spec
-from .compiled import CompiledTorchEngine
 from .engine import Engine, EngineError, Request
 from .fallback import FallbackEngine, PreparingEngine
 from .onnx import OnnxEngine
@@ -13,8 +12,7 @@ from .pytorch import TorchEngine
 from .tensorrt import TensorRtEngine, TensorRtRtxEngine
 
 BACKENDS: dict[str, type[Engine]] = {engine.backend: engine for engine in (
-    TorchEngine, CompiledTorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine,
-    TensorRtRtxEngine)}
+    TorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine, TensorRtRtxEngine)}
 
 # What 'auto' takes on a CPU: the first that is installed, in the order measured in docs/engines.md.
 # All in fp32, where all agree with PyTorch to 1e-4. On CUDA it takes torch, which is proven there.
@@ -31,10 +29,12 @@ def choose(device: str) -> str:
 
 def open_engine(
     spec: ModelSpec | str, weights: str, backend: str = 'auto', device: str = 'auto',
-    precision: str = 'auto', *, height: int, width: int, streams: int = 1, path: str = '',
+    precision: str = 'auto', *, height: int = 0, width: int = 0, streams: int = 1, path: str = '',
     fallback: bool = False, at_once: bool = False, threads: int = 0,
 ) -> Engine:
     """Open an engine for a model at a network size (height, width) and number of streams.
+
+    height, width: 0 where they are not known yet; Engine.resized then makes the engine to step.
 
     weights: a .pth or .safetensors file, or 'random'. precision: 'auto' or what the backend offers.
     path: a file that export_engine made, in place of the cache. fallback: run PyTorch where the

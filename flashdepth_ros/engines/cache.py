@@ -4,7 +4,7 @@ An entry is a folder that is made under another name and renamed when it is whol
 it was made for and the sha256 of its files, and what differs in either is built anew.
 """
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import contextlib
 from dataclasses import dataclass
 import fcntl
 import functools
@@ -20,6 +20,11 @@ from ..weights.folder import cache_folder
 from .engine import EngineError
 
 ABOUT = 'entry.json'
+
+# What is kept; the least recently used goes first. A camera that changes its size makes an entry of
+# up to 1.5 GB for each, and a verdict of a kilobyte.
+MOST_ENTRIES = 64
+MOST_BYTES = 12 << 30
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +97,36 @@ def _read(key: Mapping[str, str], whole: bool) -> Entry | None:
     return None
 
 
+def _note_use(entry: Entry) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written is good to read
+        os.utime(entry.folder / ABOUT)
+
+
+def _last_use(folder: Path) -> float:
+    try:
+        return (folder / ABOUT).stat().st_mtime
+    except OSError:  # removed meanwhile, or not whole
+        return 0.0
+
+
+def _prune(kept: Path) -> None:
+    """Remove what was not used for longest, until the rest is within the limits, but not `kept`."""
+    entries = [folder for folder in kept.parent.iterdir()
+               if folder.is_dir() and not folder.name.startswith('.') and folder != kept]
+    number, room = 1, MOST_BYTES - _bytes(kept)
+    for folder in sorted(entries, key=_last_use, reverse=True):
+        number, room = number + 1, room - _bytes(folder)
+        if number > MOST_ENTRIES or room < 0:
+            log.info('%s was not used for longest and is removed', folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes(folder: Path) -> int:
+    with contextlib.suppress(OSError):
+        return sum(path.stat().st_size for path in folder.iterdir())
+    return 0
+
+
 def look(key: Mapping[str, str]) -> Entry | None:
     """Return the entry of a key where it seems to be whole; its files are not read."""
     return _read(key, whole=False)
@@ -99,10 +134,13 @@ def look(key: Mapping[str, str]) -> Entry | None:
 
 def find(key: Mapping[str, str]) -> Entry | None:
     """Return the entry of a key where it is there, whole, and really of that key."""
-    return _read(key, whole=True)
+    entry = _read(key, whole=True)
+    if entry is not None:
+        _note_use(entry)
+    return entry
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of an entry; it is free again when its holder ends, however that ends.
 
@@ -147,6 +185,7 @@ def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
                 if folder.exists():
                     shutil.rmtree(folder)
                 os.rename(temporary, folder)
+                _prune(folder)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:

@@ -41,6 +41,8 @@ class GraphEngine(Engine):
         self._family: dict[tuple[int, int, int], GraphEngine] = {}
         self._refused: dict[tuple[int, int, int], EngineError] = {}
         self._settle()
+        if not request.path and not request.height:
+            return  # the first frame tells the size
         store = Store(request, self.backend, self._identity(), self.builder())
         file = self._named(store) if request.path else self._cached(store)
         self.height, self.width = file.graph.height, file.graph.width

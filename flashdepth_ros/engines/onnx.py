@@ -51,7 +51,7 @@ class OnnxEngine(GraphEngine):
         # a thread that spins takes a core from the robot's other programs
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         provider = ('CPUExecutionProvider' if self.device == 'cpu' else
-                    ('CUDAExecutionProvider', {'device_id': self._index}))
+                    ('CUDAExecutionProvider', {'device_id': self._index, 'use_tf32': 0}))
         try:
             self._session = self._library.InferenceSession(
                 str(file), options, providers=[provider])

@@ -1,5 +1,8 @@
 """The step run by PyTorch itself: in float32 the reference for every other engine."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +12,20 @@ from .devices import out_of_memory, settle
 from .engine import Engine, EngineError, Request, State
 from .export import load_model
 from .precision import lower
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Let float32 on CUDA have its 24 bits: by default convolutions there have 11 (TF32)."""
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 class TorchEngine(Engine):
@@ -48,10 +65,14 @@ class TorchEngine(Engine):
     @torch.inference_mode()
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         try:
-            with torch_threads(self._threads):
+            with torch_threads(self._threads), full_float32():
                 return self._model.step(frames.to(self.device, non_blocking=True), state)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
+
+    def warm_up(self) -> None:
+        side = self.spec.frame.min_side
+        Engine.warm_up(self if self.height else self.resized(side, side))
 
     def resized(self, height: int, width: int, streams: int | None = None) -> 'TorchEngine':
         wanted = height, width, streams or self.streams

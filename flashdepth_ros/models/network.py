@@ -50,7 +50,7 @@ class Network(nn.Module, ABC):
     def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Return a step's output and what it changes of the state, see `advance_in_place`.
 
-        Nothing is written anywhere, so that this is what is exported and compiled.
+        Nothing is written anywhere, so that this is what is exported.
         """
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:

@@ -20,7 +20,8 @@ def reference(
     model: str, height: int, width: int, steps: int = STEPS, streams: int = 1,
 ) -> tuple[Tensor, list[Tensor], State]:
     """Return frames, PyTorch's outputs and its last state, with random weights."""
-    engine = open_engine(model, 'random', 'torch', height=height, width=width, streams=streams)
+    engine = open_engine(
+        model, 'random', 'torch', 'cpu', height=height, width=width, streams=streams)
     frames = natural_frames(steps, streams, height, width)
     state, outputs = engine.initial_state(), []
     for frame in frames:

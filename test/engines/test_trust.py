@@ -117,7 +117,7 @@ def test_auto_takes_what_is_installed(monkeypatch):
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    ({'backend': 'abacus'}, 'one of: torch, torch_compile, onnx, openvino, tensorrt'),
+    ({'backend': 'abacus'}, 'one of: torch, onnx, openvino, tensorrt'),
     ({'backend': 'torch', 'precision': 'int8'}, 'offers auto and fp32, fp16, bf16'),
     ({'backend': 'onnx', 'device': 'cuda'}, 'engine.device'),
     ({'backend': 'onnx', 'device': 'tpu'}, 'engine.device'),
@@ -147,3 +147,18 @@ def test_fallback_where_the_size_cannot_be_built(monkeypatch):
     engine = engine.resized(98, 98)
     assert (engine.backend, engine.height, engine.fell_back) == ('torch', 98, 'cannot')
     engine.warm_up()
+
+
+def test_nothing_is_made_before_the_size_is_known(monkeypatch, tmp_path):
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    engine = open_engine('flashdepth-nano', 'random', 'onnx', device='cpu')
+    engine.warm_up()
+    assert not list(tmp_path.iterdir())
+    sized = engine.resized(42, 56)
+    sized.warm_up()
+    assert (sized.height, sized.width) == (42, 56) and engine.resized(42, 56) is sized
+    made = {tuple(path.name.split('-')[:4]) for path in tmp_path.glob('*/engines/*/')
+            if not path.name.startswith('.')}
+    assert made == {('flashdepth', 'nano', '56', '42')}
+    engine.close()
