@@ -65,7 +65,7 @@ bench: build
 
 soak: build
 	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py \
-	  test/engines/test_compiled.py test/engines/test_tensorrt.py $(PYTEST_OPTIONS)
+	  test/engines/test_tensorrt.py $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .

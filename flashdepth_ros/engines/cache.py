@@ -4,7 +4,7 @@ An entry is a folder that is made under another name and renamed when it is whol
 it was made for and the sha256 of its files, and what differs in either is built anew.
 """
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import contextlib
 from dataclasses import dataclass
 import fcntl
 import functools
@@ -21,15 +21,21 @@ from .engine import EngineError
 
 ABOUT = 'entry.json'
 
+# What is kept; the least recently used goes first. A camera that changes its size makes an entry of
+# up to 1.5 GB for each, and a verdict of a kilobyte.
+MOST_ENTRIES = 64
+MOST_BYTES = 12 << 30
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A whole entry: its folder, and the facts that its maker noted."""
+    """A whole entry: its folder, the facts that its maker noted, and a digest of its files."""
 
     folder: Path
     facts: dict
+    digest: str
 
 
 def engines_folder() -> Path:
@@ -38,12 +44,11 @@ def engines_folder() -> Path:
 
 
 @functools.cache
-def code_digest() -> str:
-    """Return a digest of the networks' source: a graph of other code is another graph."""
+def code_digest(*patterns: str) -> str:
+    """Return a digest of the source that a file is made by, such as 'models/*.py'."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted([*package.glob('models/*.py'), package / 'engines/export.py',
-                        package / 'engines/precision.py']):
+    for path in sorted({path for pattern in patterns for path in package.glob(pattern)}):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -64,8 +69,11 @@ def place(key: Mapping[str, str]) -> Path:
     return engines_folder() / f'{name}-{digest}'
 
 
-def find(key: Mapping[str, str]) -> Entry | None:
-    """Return the entry of a key where it is there, whole, and really of that key."""
+def _digest_of_files(files: dict) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _read(key: Mapping[str, str], whole: bool) -> Entry | None:
     folder = place(key)
     try:
         about = json.loads((folder / ABOUT).read_text())
@@ -74,9 +82,9 @@ def find(key: Mapping[str, str]) -> Entry | None:
         else:
             damaged = [name for name, (size, digest) in about['files'].items()
                        if (folder / name).stat().st_size != size
-                       or file_digest(folder / name) != digest]
+                       or (whole and file_digest(folder / name) != digest)]
             if not damaged:
-                return Entry(folder, about['facts'])
+                return Entry(folder, about['facts'], _digest_of_files(about['files']))
             problem = f'is damaged ({", ".join(damaged)})'
     except FileNotFoundError as error:
         if not folder.exists():
@@ -84,11 +92,55 @@ def find(key: Mapping[str, str]) -> Entry | None:
         problem = f'is not whole ({error.filename} is missing)'
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f'cannot be read ({error!r})'
-    log.warning('%s %s and is built anew', folder, problem)
+    if whole:
+        log.warning('%s %s and is built anew', folder, problem)
     return None
 
 
-@contextmanager
+def _note_use(entry: Entry) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written is good to read
+        os.utime(entry.folder / ABOUT)
+
+
+def _last_use(folder: Path) -> float:
+    try:
+        return (folder / ABOUT).stat().st_mtime
+    except OSError:  # removed meanwhile, or not whole
+        return 0.0
+
+
+def _prune(kept: Path) -> None:
+    """Remove what was not used for longest, until the rest is within the limits, but not `kept`."""
+    entries = [folder for folder in kept.parent.iterdir()
+               if folder.is_dir() and not folder.name.startswith('.') and folder != kept]
+    number, room = 1, MOST_BYTES - _bytes(kept)
+    for folder in sorted(entries, key=_last_use, reverse=True):
+        number, room = number + 1, room - _bytes(folder)
+        if number > MOST_ENTRIES or room < 0:
+            log.info('%s was not used for longest and is removed', folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes(folder: Path) -> int:
+    with contextlib.suppress(OSError):
+        return sum(path.stat().st_size for path in folder.iterdir())
+    return 0
+
+
+def look(key: Mapping[str, str]) -> Entry | None:
+    """Return the entry of a key where it seems to be whole; its files are not read."""
+    return _read(key, whole=False)
+
+
+def find(key: Mapping[str, str]) -> Entry | None:
+    """Return the entry of a key where it is there, whole, and really of that key."""
+    entry = _read(key, whole=True)
+    if entry is not None:
+        _note_use(entry)
+    return entry
+
+
+@contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of an entry; it is free again when its holder ends, however that ends.
 
@@ -126,17 +178,18 @@ def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
             temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name}.'))
             try:
                 facts = make(temporary)
-                files = {path.name: (path.stat().st_size, file_digest(path))
+                files = {path.name: [path.stat().st_size, file_digest(path)]
                          for path in temporary.iterdir()}
                 (temporary / ABOUT).write_text(json.dumps(
                     {'key': dict(key), 'files': files, 'facts': facts}, indent=1))
                 if folder.exists():
                     shutil.rmtree(folder)
                 os.rename(temporary, folder)
+                _prune(folder)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise EngineError(
             f'the engine cannot be kept in {folder.parent} ({error}): make room there, or name '
             f'another cache with XDG_CACHE_HOME') from error
-    return Entry(folder, facts)
+    return Entry(folder, facts, _digest_of_files(files))

@@ -27,9 +27,10 @@ class Request:
     """What an engine is asked to be.
 
     weights: a .pth or .safetensors file, or 'random'. device: 'auto' or as the backend names them.
-    precision: one that the backend offers. height, width: of the network's frame. path: of a ready
-    engine file to use instead of the cache, '' for none. threads: of a CPU to compute on, 0 for a
-    thread on each core. apart: what is not in the cache is prepared in a process of its own.
+    precision: one that the backend offers. height, width: of the network's frame, 0 where only the
+    first frame tells them. path: of a ready engine file to use instead of the cache, '' for none.
+    threads: of a CPU to compute on, 0 for a thread on each core. apart: what is not in the cache is
+    prepared in a process of its own.
     """
 
     spec: ModelSpec
@@ -47,26 +48,31 @@ class Request:
 class Engine(ABC):
     """Runs `spec`'s step. Frames come in on the CPU; the state stays on the engine's device.
 
+    Where the request has no size, this cannot step: `resized` gives what can.
+
     Attributes: spec, backend, device, precision, streams, height, width (of
     the network's frame), fell_back (why this runs in place of the engine that was asked for),
     frame_device (where frames may be prepared instead of on the CPU, if anywhere).
     """
 
-    fell_back: str | None = None
-    frame_device: str | None = None
+    # none has a value here, which would hide that of the engine that a stand-in acts as
     backend: str
-    precisions: tuple[str, ...]     # that it offers; 'auto' is the first
-    packages: tuple[str, ...] = ()  # modules that it needs besides the package's own requirements
+    precisions: tuple[str, ...]  # that it offers; 'auto' is the first
+    packages: tuple[str, ...]    # modules that it needs besides the package's own requirements
     spec: ModelSpec
     device: str
     precision: str
     streams: int
     height: int
     width: int
+    fell_back: str | None
+    frame_device: str | None
 
-    @abstractmethod
     def __init__(self, request: Request):
         """Open what the request describes; EngineError, CheckpointError."""
+        self.spec, self.streams, self.precision = request.spec, request.streams, request.precision
+        self.height, self.width = request.height, request.width
+        self.fell_back = self.frame_device = None
 
     @abstractmethod
     def initial_state(self) -> State:
@@ -82,7 +88,8 @@ class Engine(ABC):
 
     def warm_up(self) -> None:
         """Run a step on nothing, so that the first frame does not pay for lazy set-up."""
-        self.step(torch.zeros(self.streams, 3, self.height, self.width), self.initial_state())
+        if self.height:
+            self.step(torch.zeros(self.streams, 3, self.height, self.width), self.initial_state())
 
     @abstractmethod
     def resized(self, height: int, width: int, streams: int | None = None) -> 'Engine':

@@ -2,9 +2,9 @@
 
 Inputs are `frames` and the state tensors by their names; outputs are `output` and, for each state
 tensor, `new_<name>`: what takes its place or, of a ring, the one slot to be written into it (see
-models/network.py, advance). The file says in its metadata which model, weights and size it is of.
+models/network.py). The file says in its metadata which model, weights and size it is of.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import contextlib
 from dataclasses import asdict, dataclass
 import io
@@ -20,17 +20,16 @@ import torch
 from torch import Tensor, nn
 
 from ..models import ModelSpec, Network, build_model, load_weights, model_spec, randomise
-from ..models.dpt import DPTHead
-from ..models.flashdepth import FlashDepth
-from ..models.vit import PATCH, Attention, Block, VisionTransformer
 from ..weights.record import sha256
 from . import cache
 from .engine import EngineError, missing
+from .folding import fold
 from .precision import lower
 
 FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
 OPSET = 18  # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
-FILE = 'step.onnx'
+# what of this package's source makes a graph what it is
+CODE = ('models/*.py', 'engines/export.py', 'engines/folding.py', 'engines/precision.py')
 
 log = logging.getLogger(__name__)
 
@@ -117,83 +116,6 @@ class StepGraph(nn.Module):
         return (output, *(changes[name] for name in self.names))
 
 
-class SplitAttention(Attention):
-    """Attention with projections of their own for queries, keys and values, in plain products.
-
-    In this form libraries recognise it, and fuse the transposes into it instead of running them.
-    """
-
-    def __init__(self, fused: Attention):
-        dim = fused.proj.in_features
-        super().__init__(dim, fused.heads)
-        self.parts = nn.ModuleList(nn.Linear(dim, dim) for _ in range(3))
-        parameters = zip(fused.qkv.weight.chunk(3), fused.qkv.bias.chunk(3), strict=True)
-        for part, (weight, bias) in zip(self.parts, parameters, strict=True):
-            part.weight.data, part.bias.data = weight.clone(), bias.clone()
-        # a power of two for the 64 channels of a head, so this is exact
-        self.parts[0].weight.data *= fused.scale
-        self.parts[0].bias.data *= fused.scale
-        del self.qkv
-        self.proj = fused.proj
-
-    def project(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(part(x) for part in self.parts)
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return (q @ k.transpose(-1, -2)).softmax(-1) @ v
-
-
-class PatchExpand(nn.Module):
-    """A transposed convolution whose stride is its kernel: a 1x1 convolution and a rearrangement.
-
-    (B, C, h, w) -> (B, C', k h, k w). No library is good at the former.
-    """
-
-    def __init__(self, transposed: nn.ConvTranspose2d):
-        super().__init__()
-        weight, bias = transposed.weight, transposed.bias
-        assert bias is not None  # all of DPTHead's have one
-        inputs, outputs, self.factor, _ = weight.shape
-        places = self.factor ** 2
-        self.conv = nn.Conv2d(inputs, outputs * places, 1)
-        self.conv.weight.data = weight.data.flatten(1).T[..., None, None].contiguous()
-        self.conv.bias = nn.Parameter(bias.data.repeat_interleave(places))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.pixel_shuffle(self.conv(x), self.factor)
-
-
-def _absorb_gain(linear: nn.Linear, gain: Tensor) -> None:
-    linear.weight.data *= gain[:, None]
-    linear.bias.data *= gain
-
-
-def fold(model: Network, height: int, width: int) -> None:
-    """Rewrite a model, in place, for a graph of one size; the step stays the same but for rounding.
-
-    The position tables are computed (no engine needs a cubic resize then); the gains after
-    attention and MLP and the scale of attention go into the projections before them; projections
-    and transposed convolutions take a form that libraries run faster. The model fits no other size
-    and no checkpoint any more.
-    """
-    for module in list(model.modules()):
-        if isinstance(module, Block):
-            _absorb_gain(module.attn.proj, module.ls1.gamma)
-            _absorb_gain(module.mlp.fc2, module.ls2.gamma)
-            for gain in ('ls1', 'ls2'):
-                module.add_module(gain, nn.Identity())
-            module.attn = SplitAttention(module.attn)
-        elif isinstance(module, DPTHead):
-            for level, layer in enumerate(module.resize_layers):
-                if isinstance(layer, nn.ConvTranspose2d):
-                    module.resize_layers[level] = PatchExpand(layer)
-        elif isinstance(module, VisionTransformer):
-            rows, columns = height // PATCH, width // PATCH
-            if isinstance(model, FlashDepth) and module is not model.pretrained:
-                rows, columns = (n // PATCH for n in model.teacher_model.frame_size(height, width))
-            module.fixed_table = module.position_embedding(rows, columns).detach()
-
-
 def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
     frames = torch.zeros(key.streams, 3, key.height, key.width)
     state = model.initial_state(key.streams, key.height, key.width)
@@ -242,7 +164,7 @@ def write_graph(
     program.model.metadata_props.update({
         **key.entries(), 'unit': model_spec(key.model).unit.value,
         'state': json.dumps([x.entry() for x in tensors]),
-        'weights_sha256': key.weights, 'code': cache.code_digest()})
+        'weights_sha256': key.weights, 'code': cache.code_digest(*CODE)})
     # moved when whole: a reader sees all of a graph or nothing
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
         program.save(Path(folder, path.name), external_data=weights_beside)
@@ -265,17 +187,3 @@ def read_metadata(path: Path) -> dict[str, str]:
     except Exception as error:  # protobuf's own
         raise EngineError(f'{path} is damaged or no ONNX file ({error})') from error
     return {entry.key: entry.value for entry in graph.metadata_props}
-
-
-def cached_graph(key: GraphKey, load: Callable[[], Network]) -> tuple[Path, cache.Entry]:
-    """Return the file of a graph in the cache and its entry, exported first where there is none.
-
-    load: gives the model for that; it is spent afterwards. The entry's facts hold the 'state'.
-    """
-    def make(folder: Path) -> dict:
-        tensors = write_graph(load(), key, folder / FILE, weights_beside=True)
-        return {'state': [x.entry() for x in tensors]}
-
-    entry = cache.get({**key.entries(), 'kind': 'graph', 'code': cache.code_digest(),
-                       'opset': str(OPSET)}, make)
-    return entry.folder / FILE, entry

@@ -24,7 +24,7 @@ class _StandIn(Engine):
 
     _engine: Engine
 
-    def __init__(self, request: Request):
+    def __init__(self, request: Request):  # not Engine's: it has no attributes of its own
         self._request = request
 
     def __getattr__(self, name: str) -> Any:
@@ -32,8 +32,11 @@ class _StandIn(Engine):
             raise AttributeError(name)
         return getattr(self._engine, name)
 
-    def _torch(self) -> TorchEngine:
-        device = self._request.device if self._request.device.startswith('cuda') else 'auto'
+    def _torch(self, chosen: Engine | None = None) -> TorchEngine:
+        """Open PyTorch where the chosen engine has the state, or would have it."""
+        device = chosen.device if chosen else self._request.device
+        if device != 'auto' and not device.startswith('cuda'):
+            device = 'cpu'  # an Intel GPU's tensors lie there
         return TorchEngine(replace(self._request, device=device, precision='fp32', path=''))
 
     def _running(self: StandIn, engine: Engine) -> StandIn:
@@ -46,6 +49,9 @@ class _StandIn(Engine):
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         return self._engine.step(frames, state)
+
+    def warm_up(self) -> None:
+        self._engine.warm_up()
 
     def memory(self) -> int:
         return self._engine.memory()
@@ -68,7 +74,7 @@ class FallbackEngine(_StandIn):
     def _fall_back(self, error: EngineError) -> None:
         if 'torch' not in self._opened:
             log.error('PyTorch runs in place of the chosen engine: %s', error)
-            self._opened['torch'] = self._torch()
+            self._opened['torch'] = self._torch(self._opened.get('chosen'))
         self._engine = self._opened['torch']
         self.fell_back = str(error)
 

@@ -1,13 +1,10 @@
 """The step run by OpenVINO, on a CPU or an Intel GPU."""
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
-from ..models.network import advance
 from .cores import physical_cores, processor
-from .engine import EngineError, State, missing
-from .export import FRAMES, NEW, OUTPUT, read_metadata
+from .engine import EngineError, missing
 from .graph import GraphEngine
 
 
@@ -22,7 +19,7 @@ class OpenVinoEngine(GraphEngine):
     precisions = ('fp32', 'bf16', 'fp16')
     packages = ('openvino', 'onnx', 'onnxscript')
 
-    def _prepare(self) -> None:
+    def _settle(self) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -48,9 +45,6 @@ class OpenVinoEngine(GraphEngine):
             self._target, 'FULL_DEVICE_NAME')
         return {'openvino': self._library.__version__, 'device': f'{self._target} {device}'}
 
-    def _facts(self, file: Path) -> dict[str, str]:
-        return read_metadata(file)
-
     def _load(self, file: Path) -> None:
         # float32 stays float32: without the hint a CPU with bfloat16 would lower it
         options: dict[str, str | int] = {
@@ -59,31 +53,24 @@ class OpenVinoEngine(GraphEngine):
             options['INFERENCE_NUM_THREADS'] = self.request.threads or physical_cores()
         try:
             model = self._core.read_model(file)
-            self._names = [next(iter(port.names)) for port in model.outputs]
-            self._request_object = self._core.compile_model(
+            self._inference = self._core.compile_model(
                 model, self._target, options).create_infer_request()
         except Exception as error:
             raise EngineError(f'OpenVINO {self._library.__version__} cannot load {file} on '
                               f'{self._target}: {error}') from error
 
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        self._check(frames)
-        output, changes = self._outputs()
-        # kept until the end: OpenVINO does not own the memory that it is given
-        arrays = {name: np.asarray(tensor.contiguous()) for name, tensor in {
-            FRAMES: frames, **state, OUTPUT: output,
-            **{NEW + name: x for name, x in changes.items()}}.items()}
-        for name, array in arrays.items():
-            self._request_object.set_tensor(name, self._library.Tensor(array, shared_memory=True))
+    def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+        for name, tensor in {**inputs, **outputs}.items():
+            self._inference.set_tensor(
+                name, self._library.Tensor(tensor.numpy(), shared_memory=True))
         try:
-            self._request_object.infer()
+            self._inference.infer()
         except RuntimeError as error:
             raise EngineError(
                 f'{self.spec.name} failed in OpenVINO on {self._target} ({error})') from error
-        return output, advance(state, changes)
 
     def memory(self) -> int:
         return 0
 
     def _unload(self) -> None:
-        self._request_object = None
+        self._inference = None

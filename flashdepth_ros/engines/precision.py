@@ -29,9 +29,11 @@ def _cast_inputs(dtype: torch.dtype) -> Callable[[nn.Module, Inputs], Inputs]:
     return hook
 
 
-def _lower_layers(module: nn.Module, dtype: torch.dtype) -> None:
+def _lower_layers(
+    module: nn.Module, dtype: torch.dtype, kept: nn.Module | None = None,
+) -> None:
     for layer in module.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        if layer is not kept and isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             layer.to(dtype)
             layer.register_forward_pre_hook(_cast_inputs(dtype))
 
@@ -50,12 +52,11 @@ def lower(model: nn.Module, precision: str) -> None:
     for module in list(model.modules()):
         if isinstance(module, Block):
             _lower_layers(module if dtype is torch.float16 else module.mlp, dtype)
-            module.attn.dtype = dtype
+            module.attn.product.register_forward_pre_hook(_cast_inputs(dtype))
         elif isinstance(module, DPTHead) and dtype is torch.float16:
+            last = module.scratch.output_conv2[2]
             for part in (module.projects, module.resize_layers, module.scratch):
-                _lower_layers(part, dtype)
-            last = module.scratch.output_conv2[2].float()
-            last._forward_pre_hooks.clear()
+                _lower_layers(part, dtype, kept=last)
             last.register_forward_pre_hook(_cast_inputs(torch.float32))
         elif isinstance(module, (TemporalRefiner, HybridFusion, TemporalTransformer)):
             module.register_forward_pre_hook(_cast_inputs(torch.float32))

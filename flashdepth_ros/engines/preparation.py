@@ -2,7 +2,7 @@
 
 On a thread of the node it would share the interpreter with the network's step, whose every
 operation would wait for it. The process leaves the engine in the cache, and gives its memory back.
-A lower priority would only make it last longer: the steps do not get faster. No ROS here.
+A lower priority would only make it last longer: the steps do not get faster.
 """
 from collections.abc import Iterable, Iterator
 import json
@@ -10,6 +10,8 @@ import logging
 import os
 import subprocess
 import sys
+
+from .engine import EngineError
 
 # Before anything is imported, which takes a second: a terminal sends SIGINT to both processes, and
 # the other is killed together with whom it works for (1 is PR_SET_PDEATHSIG of linux/prctl.h).
@@ -20,19 +22,15 @@ if sys.platform.startswith('linux'):
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 if os.getppid() != int(sys.argv[2]):
     sys.exit(1)  # gone already
-from {__name__} import main
+from {__package__}.preparation_program import main
 sys.exit(main(sys.argv[1]))
 """
 
 log = logging.getLogger(__name__)
 
 
-class PreparationError(RuntimeError):
-    """An engine cannot be prepared; the message says why and what to do."""
-
-
 def prepare_apart(backend: str, request: dict[str, str | int]) -> None:
-    """Have the cache filled with the engine of a backend; PreparationError.
+    """Have the cache filled with the engine of a backend; EngineError.
 
     request: the fields of engines.Request, with the model's name for `spec`. What the other
     process logs is logged here.
@@ -44,7 +42,7 @@ def prepare_apart(backend: str, request: dict[str, str | int]) -> None:
             stdout=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path}) as process:
         problem = ''.join(_relayed(process.stdout or ()))
     if process.returncode:
-        raise PreparationError(problem or (
+        raise EngineError(problem or (
             f'the process that prepared it ended by itself (status {process.returncode}; -9 is '
             f'what a system does that runs out of memory)'))
 
@@ -57,19 +55,3 @@ def _relayed(lines: Iterable[str]) -> Iterator[str]:
             yield text
         elif level in ('INFO', 'WARNING'):
             log.log(getattr(logging, level), '%s', text)
-
-
-def main(text: str) -> int:
-    job = json.loads(text)
-    from ..models import CheckpointError, model_spec
-    from . import BACKENDS, EngineError, Request
-    logging.basicConfig(stream=sys.stdout, format='%(levelname)s %(message)s')
-    logging.getLogger('flashdepth_ros').setLevel(logging.INFO)
-    request = job['request']
-    try:
-        BACKENDS[job['backend']](
-            Request(**{**request, 'spec': model_spec(request['spec'])})).close()
-    except (CheckpointError, EngineError) as error:
-        logging.error('%s', ' '.join(str(error).split()))
-        return 1
-    return 0

@@ -1,29 +1,31 @@
 """The step run by PyTorch itself: in float32 the reference for every other engine."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .cores import torch_threads
+from .devices import out_of_memory, settle
 from .engine import Engine, EngineError, Request, State
 from .export import load_model
 from .precision import lower
 
 
-def _device(name: str) -> torch.device:
-    """Resolve 'auto', 'cpu', 'cuda' or 'cuda:N'; EngineError where PyTorch cannot use it."""
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Let float32 on CUDA have its 24 bits: by default convolutions there have 11 (TF32)."""
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise EngineError(
-            f"engine.device is '{name}'; it must be auto, cpu, cuda or cuda:N") from None
-    if device.type == 'cuda' and not torch.cuda.is_available():
-        raise EngineError(
-            f"engine.device is '{name}', but PyTorch {torch.__version__} sees no CUDA device: "
-            f'install a CUDA build of torch and the driver, or set engine.device to cpu')
-    return device
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 class TorchEngine(Engine):
@@ -31,9 +33,15 @@ class TorchEngine(Engine):
 
     backend = 'torch'
     precisions = ('fp32', 'fp16', 'bf16')
+    packages = ()
 
     def __init__(self, request: Request):
-        target = _device(request.device)
+        super().__init__(request)
+        wanted = request.device
+        if wanted == 'auto':
+            wanted = 'cuda' if torch.cuda.is_available() else 'cpu'
+        kind, index = settle(wanted, self.backend, ('cpu', 'cuda'))
+        self.device = 'cpu' if kind == 'cpu' else f'cuda:{index}'
         if request.path:
             raise EngineError(
                 f"engine.path is '{request.path}', and the torch backend runs no engine files: "
@@ -43,20 +51,12 @@ class TorchEngine(Engine):
         try:
             # the decoder's convolutions are faster so: a step by 4 to 10 percent on a CPU
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._model = model.to(target)
+            self._model = model.to(self.device)
         except torch.OutOfMemoryError as error:
-            raise self._out_of_memory(request.spec.name, target, error) from error
-        self.spec, self.device, self.streams = request.spec, str(target), request.streams
-        self.precision, self._threads = request.precision, request.threads
-        self.height, self.width = request.height, request.width
-        if target.type == 'cuda':
+            raise out_of_memory(self.spec.name, self.device, error) from error
+        self._threads = request.threads
+        if kind == 'cuda':
             self.frame_device = self.device
-
-    @staticmethod
-    def _out_of_memory(name: str, device: object, error: Exception) -> EngineError:
-        return EngineError(
-            f'{name} does not fit into the memory of {device}: close other programs there, set a '
-            f'smaller input.short_side, or choose a smaller model.name ({error})')
 
     @torch.inference_mode()
     def initial_state(self) -> State:
@@ -65,10 +65,14 @@ class TorchEngine(Engine):
     @torch.inference_mode()
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         try:
-            with torch_threads(self._threads):
+            with torch_threads(self._threads), full_float32():
                 return self._model.step(frames.to(self.device, non_blocking=True), state)
         except torch.OutOfMemoryError as error:
-            raise self._out_of_memory(self.spec.name, self.device, error) from error
+            raise out_of_memory(self.spec.name, self.device, error) from error
+
+    def warm_up(self) -> None:
+        side = self.spec.frame.min_side
+        Engine.warm_up(self if self.height else self.resized(side, side))
 
     def resized(self, height: int, width: int, streams: int | None = None) -> 'TorchEngine':
         wanted = height, width, streams or self.streams

@@ -4,6 +4,7 @@ Engines are built strongly typed: which layers are float16 is written in the gra
 and TensorRT lowers no other. Building has been tested with TensorRT for RTX, for a named compute
 capability; running has not yet been tried on hardware.
 """
+from collections.abc import Callable
 import importlib
 import json
 import logging
@@ -15,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.network import advance
 from . import cache
-from .engine import EngineError, State, missing
-from .export import FRAMES, NEW, OUTPUT, read_metadata
+from .devices import require_cuda, settle
+from .engine import EngineError, missing
+from .export import read_metadata
 from .graph import GraphEngine
 
 # A plan file begins with this line and one line of JSON that says what the plan is of.
@@ -96,12 +97,12 @@ def parse_graph(library: Any, builder: Any, logger: Any, graph: Path) -> Any:
 
 def build_plan(
     library: Any, graph: Path, timing_cache: Path | None = None,
-    compute_capability: str | None = None, workspace: int | None = None,
+    compute_capability: str | None = None,
 ) -> bytes:
     """Build the plan of a graph; EngineError.
 
     compute_capability: such as 'SM89', for a GPU that is not here (TensorRT for RTX alone can).
-    timing_cache: a file that makes later builds faster; workspace: bytes of scratch memory allowed.
+    timing_cache: a file that makes later builds faster.
     """
     logger = _logger(library)
     builder = library.Builder(logger)
@@ -110,8 +111,6 @@ def build_plan(
     config.clear_flag(library.BuilderFlag.TF32)  # fp32 means 24 bits
     monitor = _progress(library)
     config.progress_monitor = monitor
-    if workspace is not None:
-        config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, workspace)
     if compute_capability is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(
@@ -177,19 +176,12 @@ class TensorRtEngine(GraphEngine):
     precisions = ('fp16', 'fp32')
     packages: tuple[str, ...] = ('tensorrt', 'onnx', 'onnxscript')
     modules: tuple[str, ...] = ('tensorrt',)
-    file_name = 'step.plan'
+    alignment = 256
 
     @classmethod
     def identity(cls, library: Any, index: int = 0) -> dict[str, str]:
         """Return what a plan is bound to: library, GPU and driver; EngineError without a GPU."""
-        if not torch.cuda.is_available():
-            raise EngineError(
-                f'the {cls.backend} backend needs an NVIDIA GPU, and PyTorch {torch.__version__} '
-                f'sees none: install the driver and a CUDA build of torch, or set engine.backend '
-                f'to openvino, onnx or torch')
-        if index >= torch.cuda.device_count():
-            raise EngineError(f'engine.device is cuda:{index}, and there are '
-                              f'{torch.cuda.device_count()} CUDA devices, counted from 0')
+        require_cuda(index, 'engine.backend to openvino, onnx or torch')
         return {
             'library': f'{cls.backend} {library.__version__}',
             'gpu': torch.cuda.get_device_name(index),
@@ -197,16 +189,11 @@ class TensorRtEngine(GraphEngine):
             # only CUDA builds of torch have it
             'driver': str(torch._C._cuda_getDriverVersion())}  # type: ignore[attr-defined]
 
-    def _prepare(self) -> None:
+    def _settle(self) -> None:
         self._library = import_library(self.modules, self.packages[0], self.backend)
         wanted = 'cuda' if self.request.device == 'auto' else self.request.device
-        kind, _, number = wanted.partition(':')
-        if kind != 'cuda' or (number and not number.isdigit()):
-            raise EngineError(f"engine.device is '{wanted}'; the {self.backend} backend has auto, "
-                              f'cuda and cuda:N')
-        self._index = int(number or 0)
+        _, self._index = settle(wanted, self.backend, ('cuda',))
         self.device = self.frame_device = f'cuda:{self._index}'
-        self._identity()  # refuses where there is no such GPU
 
     def _identity(self) -> dict[str, str]:
         return self.identity(self._library, self._index)
@@ -219,6 +206,9 @@ class TensorRtEngine(GraphEngine):
             raise EngineError(f'{file} was built elsewhere ({"; ".join(wrong)}), and TensorRT '
                               f'engines cannot move: build it here, or leave engine.path empty')
         return facts
+
+    def builder(self) -> Callable[[Path, Path], None]:
+        return self._build
 
     def _build(self, graph: Path, file: Path) -> None:
         identity = self._identity()
@@ -245,28 +235,21 @@ class TensorRtEngine(GraphEngine):
         self._logger = logger
         self._stream = torch.cuda.Stream(self._index)
 
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        self._check(frames)
-        try:
-            frames = frames.to(self.device, non_blocking=True).contiguous()
-            self._stream.wait_stream(torch.cuda.current_stream(self._index))
-            frames.record_stream(self._stream)  # their memory stays theirs until it is done
-            with torch.cuda.device(self._index), torch.cuda.stream(self._stream):
-                inputs = {FRAMES: frames, **state}
-                output, changes = self._outputs()
-                outputs = {OUTPUT: output, **{NEW + name: x for name, x in changes.items()}}
-                for name, tensor in {**inputs, **outputs}.items():
-                    self._context.set_tensor_address(name, tensor.data_ptr())
-                done = self._context.execute_async_v3(self._stream.cuda_stream)
-            torch.cuda.current_stream(self._index).wait_stream(self._stream)
-        except torch.OutOfMemoryError as error:
-            raise EngineError(
-                f'{self.spec.name} does not fit into the memory of {self.device}: close other '
-                f'programs there or set a smaller input.short_side ({error})') from error
+    def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+        current = torch.cuda.current_stream(self._index)
+        for name, tensor in {**inputs, **outputs}.items():
+            if not self._context.set_tensor_address(name, tensor.data_ptr()):
+                raise self._failed()  # it would run on the last step's
+        self._stream.wait_stream(current)  # TensorRT synchronises on the default stream
+        with torch.cuda.device(self._index):
+            done = self._context.execute_async_v3(self._stream.cuda_stream)
+        current.wait_stream(self._stream)
         if not done:
-            raise EngineError(f'{self.spec.name} failed in TensorRT on {self.device}: '
-                              f'{"; ".join(self._logger.errors) or "no reason given"}')
-        return output, advance(state, changes)
+            raise self._failed()
+
+    def _failed(self) -> EngineError:
+        return EngineError(f'{self.spec.name} failed in TensorRT on {self.device}: '
+                           f'{"; ".join(self._logger.errors) or "no reason given"}')
 
     def memory(self) -> int:
         free, total = torch.cuda.mem_get_info(self._index)  # the plan's own is not torch's

@@ -8,7 +8,8 @@ inverse_depth, state = model.step(frames, state)
 from .checkpoint import CheckpointError, load_checkpoint, load_weights, randomise
 from .network import Network
 from .preprocess import FrameTooSmallError, prepare_frame
-from .registry import MODELS, ModelSpec, Unit, build_model, model_spec
+from .registry import MODELS, build_model, model_spec
+from .spec import ModelSpec, Unit
 
 __all__ = [
     'MODELS', 'CheckpointError', 'FrameTooSmallError', 'ModelSpec', 'Network', 'Unit',

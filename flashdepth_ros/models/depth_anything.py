@@ -24,13 +24,5 @@ class DepthAnything(Network):
         height, width = frames.shape[-2:]
         grid = (height // PATCH, width // PATCH)
         head = self.depth_head
-        levels = [
-            head.reduce(level, head.reassemble(level, tokens, grid))
-            for level, tokens in enumerate(self.pretrained(frames, self.taps), start=1)]
-        path: Tensor | None = None
-        for level in (4, 3, 2, 1):
-            rows, columns = levels[max(level - 2, 0)].shape[-2:]
-            size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
-            path = head.fuse(level, path, levels[level - 1], size)
-        assert path is not None  # level 4 made it
+        path = head.decode(head.maps(self.pretrained(frames, self.taps), grid))
         return head.predict(path, height, width), {}

@@ -1,9 +1,9 @@
 """DPT decoder (Ranftl et al. 2021, arXiv 2103.13413) as Depth Anything V2 shapes it.
 
 The stages are separate methods, so that a temporal model can place its own layers between them:
-reassemble -> (level 4, 3, 2, 1) fuse -> predict.
+maps -> decode (level 4, 3, 2, 1) -> predict.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 import torch.nn.functional as F
@@ -15,6 +15,9 @@ DECODERS = {
     'vitb': (128, (96, 192, 384, 768)),
     'vitl': (256, (256, 512, 1024, 1024)),
 }
+
+LEVELS = (4, 3, 2, 1)  # in the order of decoding, coarsest first
+Refine = Callable[[int, Tensor], Tensor]
 
 
 def upsample(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -93,6 +96,11 @@ class DPTHead(nn.Module):
         """Bring the map of `level` to the decoder's width: (B, C, h, w) -> (B, features, h, w)."""
         return self.scratch.get_submodule(f'layer{level}_rn')(x)
 
+    def maps(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> list[Tensor]:
+        """Turn the tokens of the four taps into the maps of levels 1 to 4 that `decode` takes."""
+        return [self.reduce(level, self.reassemble(level, x, grid))
+                for level, x in enumerate(tokens, start=1)]
+
     def fuse(self, level: int, path: Tensor | None, x: Tensor, size: Sequence[int]) -> Tensor:
         """Return the path of `level`: the coarser `path` (None at level 4) fused with map `x`.
 
@@ -100,6 +108,25 @@ class DPTHead(nn.Module):
         """
         block = self.scratch.get_submodule(f'refinenet{level}')
         return block(x, None, size) if path is None else block(path, x, size)
+
+    def decode(
+        self, maps: Sequence[Tensor], refine: Refine | None = None, path: Tensor | None = None,
+        levels: Sequence[int] = LEVELS,
+    ) -> Tensor:
+        """Fuse maps of levels 1 to 4 from the coarsest to the finest, and return the last path.
+
+        refine: (level, path) -> the path that the next level gets. path, levels: to do a part of
+        the levels, from the path before them on; the path is (B, features, h, w) of the grid of
+        the next finer level, at level 1 of twice its own.
+        """
+        for level in levels:
+            rows, columns = maps[max(level - 2, 0)].shape[-2:]
+            size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
+            path = self.fuse(level, path, maps[level - 1], size)
+            if refine is not None:
+                path = refine(level, path)
+        assert path is not None  # there is a level
+        return path
 
     def predict(self, path: Tensor, height: int, width: int) -> Tensor:
         """Finest path (B, features, 8h, 8w) -> (B, height, width), not negative."""

@@ -209,19 +209,15 @@ class FlashDepth(Network):
         height, width = frames.shape[-2:]
         grid = (height // PATCH, width // PATCH)
         head = self.depth_head
-        tokens = self.pretrained(frames, self.taps)
-        layers = {
-            level: head.reduce(level, head.reassemble(level, tokens[level - 1], grid))
-            for level in (1, 2, 3, 4)}
         ssm = state['ssm']
-        path: Tensor | None = None
-        for level in (4, 3, 2, 1):
-            rows, columns = layers[max(level - 1, 1)].shape[-2:]
-            size = (rows, columns) if level > 1 else (2 * rows, 2 * columns)
-            path = head.fuse(level, path, layers[level], size)
+
+        def refine(level: int, path: Tensor) -> Tensor:
+            nonlocal ssm
             if level == 4 and self.hybrid:
                 path = self.hybrid_fusion(path, self.teacher_model(frames))
             if level == self.refined_level:
                 path, ssm = self.mamba(path, ssm)
-        assert path is not None  # level 4 made it
+            return path
+
+        path = head.decode(head.maps(self.pretrained(frames, self.taps), grid), refine)
         return head.predict(path, height, width), {'ssm': ssm}

@@ -58,7 +58,7 @@ def scan(
 
     mamba-ssm's kernel on CUDA where it is installed, else one block, or chunks where L is long.
     """
-    if x.is_cuda and not torch.compiler.is_exporting() and (kernel := _fused_scan()) is not None:
+    if x.is_cuda and (kernel := _fused_scan()) is not None:
         return kernel(
             x, dt, a, b[:, :, None], c[:, :, None], chunk_size=CHUNK, initial_states=state,
             return_final_states=True)

@@ -1,12 +1,10 @@
 """What every model is to the rest of the package."""
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:  # the registry imports the models, and they import this
-    from .registry import ModelSpec
+from .spec import ModelSpec
 
 State = dict[str, Tensor]  # fixed shapes, dimension 0 is the stream, all zeros = seen nothing
 
@@ -14,7 +12,7 @@ COUNT = 'count'  # the state tensor (N,) that counts the frames, where there are
 RING = 2         # the dimension of a ring's slots: (N, places, slots, channels)
 
 
-def advance(state: State, changes: State) -> State:
+def advance_in_place(state: State, changes: State) -> State:
     """Return the state after a step: what the step changed takes the place of what was there.
 
     A change with one slot where the state has a ring of them, (N, places, 1, channels), is written
@@ -42,7 +40,7 @@ class Network(nn.Module, ABC):
     spec: its row of the registry, from build_model.
     """
 
-    spec: 'ModelSpec'
+    spec: ModelSpec
 
     @abstractmethod
     def initial_state(self, streams: int, height: int, width: int) -> State:
@@ -50,9 +48,9 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return a step's output and what it changes of the state, see `advance`.
+        """Return a step's output and what it changes of the state, see `advance_in_place`.
 
-        Nothing is written anywhere, so that this is what is exported and compiled.
+        Nothing is written anywhere, so that this is what is exported.
         """
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
@@ -62,4 +60,4 @@ class Network(nn.Module, ABC):
         one has been stepped: what is remembered frame by frame is written into a ring.
         """
         output, changes = self.compute(frames, state)
-        return output, advance(state, changes)
+        return output, advance_in_place(state, changes)

@@ -2,26 +2,36 @@
 
 Where the published code has a faster path for CUDA alone (xFormers), this is the one without it.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .dpt import FeatureFusionBlock, upsample
-from .network import Network
 from .temporal import HEADS, TemporalAttention, Window
-from .vit import Attention
+from .vit import ScaledProduct
+
+Module = TypeVar('Module', bound=nn.Module)
 
 
-class PlainAttention(Attention):
+class PlainProduct(ScaledProduct):
     """Attention as two matrix products with a softmax between them."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def __init__(self, product: ScaledProduct):
+        super().__init__(product.scale)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return ((q * self.scale) @ k.transpose(-2, -1)).softmax(-1) @ v
 
 
 class PlainFusionBlock(FeatureFusionBlock):
     """The 1x1 convolution after the upsampling."""
+
+    def __init__(self, block: FeatureFusionBlock):
+        nn.Module.__init__(self)  # the parts are the block's
+        self.out_conv = block.out_conv
+        self.resConfUnit1, self.resConfUnit2 = block.resConfUnit1, block.resConfUnit2
 
     def forward(self, x: Tensor, skip: Tensor | None, size: Sequence[int]) -> Tensor:
         if skip is not None:
@@ -31,6 +41,11 @@ class PlainFusionBlock(FeatureFusionBlock):
 
 class PlainTemporalAttention(TemporalAttention):
     """Keys and values projected anew from every attended frame, after adding its position."""
+
+    def __init__(self, attention: TemporalAttention):
+        nn.Module.__init__(self)  # the parts are the attention's
+        self.to_q, self.to_k, self.to_v = attention.to_q, attention.to_k, attention.to_v
+        self.to_out, self.pos_encoder = attention.to_out, attention.pos_encoder
 
     def step(
         self, h: Tensor, past: Tensor, window: Window, first: Tensor | None = None,
@@ -60,14 +75,14 @@ class PlainTemporalAttention(TemporalAttention):
         return self.to_out[0]((weights @ v).flatten(1))[None]
 
 
-PLAIN: dict[type[nn.Module], type[nn.Module]] = {
-    Attention: PlainAttention, FeatureFusionBlock: PlainFusionBlock,
+PLAIN: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    ScaledProduct: PlainProduct, FeatureFusionBlock: PlainFusionBlock,
     TemporalAttention: PlainTemporalAttention}
 
 
-def write_plainly(model: Network) -> Network:
-    """Give a model's layers their plain forms, in place; weights and state stay as they are."""
-    for module in model.modules():
-        if type(module) in PLAIN:
-            module.__class__ = PLAIN[type(module)]
-    return model
+def write_plainly(module: Module) -> Module:
+    """Put the plain forms of a model's layers in their places; weights and state stay."""
+    for name, child in list(module.named_children()):
+        plain = PLAIN.get(type(child))
+        setattr(module, name, plain(child) if plain else write_plainly(child))
+    return module

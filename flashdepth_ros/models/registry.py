@@ -1,51 +1,14 @@
 """Every model that the package runs, one row each."""
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from .depth_anything import DepthAnything
 from .flashdepth import FlashDepth
 from .network import Network
 from .online_vda import OnlineVideoDepthAnything
 from .preprocess import FrameFormat, bounded_sizes, native_sizes
+from .spec import ModelSpec, Unit
 from .video_depth_anything import VideoDepthAnything
-
-
-class Unit(str, Enum):
-    """What the numbers of a model's output mean."""
-
-    HUNDRED_PER_METRE = '100/m'  # inverse depth, 100 / Z with Z in metres, nominally
-    RELATIVE = 'relative'        # inverse depth up to an unknown scale and shift
-    METRES = 'm'                 # depth along the optical axis
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One row: how to build a model, feed it and read its output, and whose weights it takes.
-
-    build: returns the network with random weights. repository, file: where the official weights
-    lie on Hugging Face; the repository is '' where they come with this package, in this folder.
-    licence: of those weights; commercial: whether it allows commercial use. domain: what they were
-    trained on, where that is so narrow that a user must know.
-    """
-
-    name: str
-    build: Callable[[], Network]
-    unit: Unit
-    frame: FrameFormat
-    repository: str
-    file: str
-    licence: str
-    commercial: bool = True
-    domain: str = ''
-
-    @property
-    def caution(self) -> str:
-        """What a user of the official weights must know, '' if nothing."""
-        return (f'{self.name} was trained on {self.domain} only: elsewhere its depth may be far off'
-                if self.domain else '')
 
 
 def _flashdepth(
@@ -132,6 +95,6 @@ def model_spec(name: str) -> ModelSpec:
 def build_model(name: str) -> Network:
     """Build a model by name, in evaluation mode, with random weights until some are loaded."""
     spec = model_spec(name)
-    model = spec.build().eval().requires_grad_(False)
+    model = cast(Network, spec.build()).eval().requires_grad_(False)
     model.spec = spec
     return model

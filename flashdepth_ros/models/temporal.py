@@ -237,8 +237,8 @@ class TemporalDPTHead(DPTHead):
     def temporal_module(self, index: int) -> TemporalModule:
         return cast(TemporalModule, self.motion_modules[index])
 
-    def levels(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> list[Tensor]:
-        """Turn the tokens of the four taps into the decoder's inputs, frame by frame.
+    def maps(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> list[Tensor]:
+        """Turn the tokens of the four taps into the maps of levels 1 to 4, frame by frame.
 
         Levels 1 and 2 have the decoder's width; 3 and 4 first meet the temporal layers.
         """
@@ -247,24 +247,17 @@ class TemporalDPTHead(DPTHead):
             else self.reassemble(level, x, grid)
             for level, x in enumerate(tokens, start=1)]
 
-    def refine(
-        self, level3: Tensor, level4: Tensor, size: Sequence[int],
-        temporal: Callable[[int, Tensor], Tensor],
+    def decode_over_time(
+        self, maps: Sequence[Tensor], temporal: Callable[[int, Tensor], Tensor],
     ) -> Tensor:
-        """Return the path of level 3, at the grid `size` of level 2.
+        """Return the path of level 3, with the temporal layers before and after both levels.
 
         temporal: applies the temporal layer of that index to a map.
         """
-        level3 = self.reduce(3, temporal(0, level3))
-        level4 = self.reduce(4, temporal(1, level4))
-        path = temporal(2, self.fuse(4, None, level4, level3.shape[-2:]))
-        return temporal(3, self.fuse(3, path, level3, size))
+        reduced = (self.reduce(3, temporal(0, maps[2])), self.reduce(4, temporal(1, maps[3])))
+        return self.decode(
+            (*maps[:2], *reduced), lambda level, path: temporal(6 - level, path), levels=(4, 3))
 
-    def finish(
-        self, path: Tensor, level1: Tensor, level2: Tensor, height: int, width: int,
-    ) -> Tensor:
-        """Fuse the path of level 3 with the finer levels -> (B, height, width), not negative."""
-        rows, columns = level1.shape[-2:]
-        path = self.fuse(2, path, level2, (rows, columns))
-        return self.predict(
-            self.fuse(1, path, level1, (2 * rows, 2 * columns)), height, width)
+    def finish(self, path: Tensor, maps: Sequence[Tensor], height: int, width: int) -> Tensor:
+        """Fuse the path of level 3 with the finer maps -> (B, height, width), not negative."""
+        return self.predict(self.decode(maps, path=path, levels=(2, 1)), height, width)

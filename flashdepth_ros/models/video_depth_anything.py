@@ -22,8 +22,8 @@ class VideoDepthAnything(Network):
             VisionTransformer.
 
     Attributes:
-        cache_dtype: of the remembered frames, None for the weights' own. float16 under float32
-            weights halves the state; the depth then departs by up to 5e-4 of its range.
+        cache_dtype: of the remembered frames, None for the temporal layers' own. float16 where
+            that is float32 halves the state; the depth then departs by up to 5e-4 of its range.
 
     """
 
@@ -48,7 +48,7 @@ class VideoDepthAnything(Network):
         frame n at slot n modulo `slots`. first_{module}_{layer}: (streams, places, channels) those
         of the stream's first frame.
         """
-        weight = self.head.scratch.output_conv1.weight
+        weight = self.head.temporal_module(0).temporal_transformer.proj_in.weight
         dtype = self.cache_dtype or weight.dtype
         state = {COUNT: weight.new_zeros(streams, dtype=torch.int32)}
         shapes = self.head.module_shapes(height // PATCH, width // PATCH)
@@ -83,9 +83,9 @@ class VideoDepthAnything(Network):
         return torch.where(count < 2 * self.slots, count, count - self.slots)
 
     def encode(self, frames: Tensor) -> list[Tensor]:
-        """Normalised frames (B, 3, H, W) -> the decoder's inputs at levels 1 to 4."""
+        """Normalised frames (B, 3, H, W) -> the decoder's maps of levels 1 to 4."""
         grid = (frames.shape[-2] // PATCH, frames.shape[-1] // PATCH)
-        return self.head.levels(self.pretrained(frames, self.taps), grid)
+        return self.head.maps(self.pretrained(frames, self.taps), grid)
 
     def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> depth (N, H, W), see the unit.
@@ -108,19 +108,18 @@ class VideoDepthAnything(Network):
                     changes[f'first_{name}'] = torch.where(is_first, h, state[f'first_{name}'])
             return x
 
-        level1, level2, level3, level4 = self.encode(frames)
-        path = self.head.refine(level3, level4, level2.shape[-2:], temporal)
-        return self.head.finish(path, level1, level2, *frames.shape[-2:]), changes
+        maps = self.encode(frames)
+        path = self.head.decode_over_time(maps, temporal)
+        return self.head.finish(path, maps, *frames.shape[-2:]), changes
 
     def decode_window(self, frames: Sequence[Sequence[Tensor]]) -> Iterator[Tensor]:
         """Up to 32 frames, each as `encode` returned it for one frame -> (H, W) for each, in order.
 
         All frames attend all. The depth maps are made one at a time, to bound the memory.
         """
-        level3, level4 = (torch.cat([levels[i] for levels in frames]) for i in (2, 3))
-        size = frames[0][1].shape[-2:]
+        level3, level4 = (torch.cat([maps[i] for maps in frames]) for i in (2, 3))
         height, width = (PATCH * n for n in level3.shape[-2:])
-        paths = self.head.refine(
-            level3, level4, size, lambda index, x: self.head.motion_modules[index](x))
-        for path, (level1, level2, *_) in zip(paths.split(1), frames, strict=True):
-            yield self.head.finish(path, level1, level2, height, width)[0]
+        paths = self.head.decode_over_time(
+            (*frames[0][:2], level3, level4), lambda index, x: self.head.motion_modules[index](x))
+        for path, maps in zip(paths.split(1), frames, strict=True):
+            yield self.head.finish(path, maps, height, width)[0]

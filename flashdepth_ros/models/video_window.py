@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .dpt import upsample
-from .registry import Unit
+from .spec import Unit
 from .video_depth_anything import WINDOW, VideoDepthAnything
 
 # In the place of its first 10 frames, a window sees these of the window before: two key frames,

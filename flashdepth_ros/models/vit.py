@@ -30,35 +30,34 @@ class PatchEmbed(nn.Module):
         return F.linear(x, self.proj.weight.flatten(1), self.proj.bias)
 
 
+class ScaledProduct(nn.Module):
+    """Queries attend: softmax(scale q k^T) v, each (B, heads, N, head_dim)."""
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention, (B, N, dim) -> (B, N, dim).
-
-    Attributes:
-        scale: of the queries. dtype: of the products with queries, keys and values, None for x's.
-
-    """
+    """Multi-head self-attention, (B, N, dim) -> (B, N, dim)."""
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.scale = (dim // heads) ** -0.5
-        self.dtype: torch.dtype | None = None
         self.qkv = nn.Linear(dim, 3 * dim)
+        self.product = ScaledProduct((dim // heads) ** -0.5)
         self.proj = nn.Linear(dim, dim)
 
     def project(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return queries, keys and values, each (B, N, dim)."""
         return self.qkv(x).chunk(3, dim=-1)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Let queries attend: each (B, heads, N, head_dim) -> the same."""
-        return F.scaled_dot_product_attention(q, k, v, scale=self.scale)
-
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            y.unflatten(-1, (self.heads, -1)).transpose(1, 2).to(self.dtype or y.dtype)
-            for y in self.project(x))                              # (B, heads, N, head_dim)
-        y = self.attend(q, k, v)
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.project(x))
+        y = self.product(q, k, v)                                  # (B, heads, N, head_dim)
         return self.proj(y.transpose(1, 2).flatten(2).to(x.dtype))
 
 
@@ -110,15 +109,11 @@ class VisionTransformer(nn.Module):
             trained one (online VDA's exported form does, FlashDepth and Video Depth Anything do
             not).
 
-    Attributes:
-        fixed_table: the position table of the one grid that an exported graph is for, or None.
-
     """
 
     def __init__(self, dim: int, depth: int, heads: int, always_resample: bool = False):
         super().__init__()
         self.always_resample = always_resample
-        self.fixed_table: Tensor | None = None
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + TRAINED_GRID ** 2, dim))
         self.mask_token = nn.Parameter(torch.zeros(1, dim))  # in the checkpoints, never used
@@ -132,8 +127,6 @@ class VisionTransformer(nn.Module):
         DINOv2 passes interpolate() a scale factor of (n + 0.1) / 37 instead of a size. That shifts
         the sampling points, and every published weight was trained with the shift.
         """
-        if self.fixed_table is not None:
-            return self.fixed_table
         if (rows, columns) == (TRAINED_GRID, TRAINED_GRID) and not self.always_resample:
             return self.pos_embed
         table = self.pos_embed.float()

@@ -54,7 +54,7 @@ def load_model(
     if warning:
         log.warning(warning)
     begin = time.perf_counter()
-    height, width = (spec.frame.min_side,) * 2
+    height = width = 0  # the first frame tells
     if settings['input.height'] and settings['input.width']:
         height, width = spec.frame.network_size(
             settings['input.height'], settings['input.width'], settings['input.short_side'])

@@ -21,10 +21,11 @@ class DepthStream:
         self.short_side = short_side
         # the state after the last step, of all streams in it, and which of them this one was
         self._state: tuple[State, int] | None = None
+        self._forgotten = False  # what that state has of this stream
 
     def reset(self) -> None:
         """Forget the temporal state: the next frame is the first."""
-        self._state = None
+        self._forgotten = True
 
     def prepare(self, rgb: np.ndarray) -> torch.Tensor:
         """Make the network's frame (3, h, w) of a camera's; FrameTooSmallError."""
@@ -62,7 +63,7 @@ def step_together(
     outputs, together = engine.step(torch.stack(list(frames)), together)
     outputs = outputs.cpu()  # waits for the device
     for i, stream in enumerate(streams):
-        stream.engine, stream._state = engine, (together, i)
+        stream.engine, stream._state, stream._forgotten = engine, (together, i), False
     return list(outputs)
 
 
@@ -76,10 +77,16 @@ def _joined(streams: Sequence[DepthStream], engine: Engine) -> State:
             for stream in streams]
     if kept[0] and streams[0].engine.streams == len(streams) and all(
             each and each[0] is kept[0][0] and each[1] == i for i, each in enumerate(kept)):
-        return kept[0][0]
+        state, _ = kept[0]
+        for i, stream in enumerate(streams):
+            if stream._forgotten:  # zeros are a stream that has seen nothing
+                with torch.inference_mode():  # which the state may have been made in
+                    for value in state.values():
+                        value[i].zero_()
+        return state
     parts = []
-    for each in kept:
-        state, index = each or (engine.initial_state(), 0)
+    for stream, each in zip(streams, kept, strict=True):
+        state, index = (engine.initial_state(), 0) if each is None or stream._forgotten else each
         parts.append({name: value[index:index + 1] for name, value in state.items()})
     return parts[0] if len(parts) == 1 else {
         name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch.nn.utils import parametrize
 
 from ..models import build_model
-from ..models.vit import PATCH, TRAINED_GRID, Attention
+from ..models.vit import PATCH, TRAINED_GRID, ScaledProduct
 
 MODEL = 'flashdepth-nano'
 POSITION_GRID = (9, 11)
@@ -42,10 +42,10 @@ def expand_positions(grid: Tensor) -> Tensor:
     return torch.cat([grid[:, :1], table.flatten(2).transpose(1, 2)], dim=1)
 
 
-class ProductAttention(Attention):
+class MatrixProduct(ScaledProduct):
     """Attention as two matrix products."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return torch.softmax((q * self.scale) @ k.transpose(-1, -2), dim=-1).to(v.dtype) @ v
 
 
@@ -131,8 +131,7 @@ def training_network(seed: int = 0) -> nn.Module:
     """Build the network as it is trained; its step() gives inverse depth in OUTPUT_UNIT."""
     model = build_model(MODEL).requires_grad_(True).train()
     for block in model.pretrained.blocks:
-        plain = block.attn
-        block.attn = ProductAttention(plain.proj.in_features, plain.heads)
+        block.attn.product = MatrixProduct(block.attn.product.scale)
     dim = model.pretrained.cls_token.shape[-1]
     model.pretrained.pos_embed = nn.Parameter(torch.zeros(1, 1 + math.prod(POSITION_GRID), dim))
     parametrize.register_parametrization(

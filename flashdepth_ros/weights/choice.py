@@ -2,7 +2,8 @@
 from pathlib import Path
 from typing import Literal
 
-from ..models.registry import ModelSpec, model_spec
+from ..models.registry import model_spec
+from ..models.spec import ModelSpec
 from .official import WeightsNotFoundError, download_weights, find_weights
 
 PREFERRED, BUNDLED = 'flashdepth-s', 'flashdepth-nano'  # what the model 'auto' is
@@ -46,5 +47,5 @@ def choose_model(
         chosen = resolve_weights(spec, weights)
         warning = f'{error}. {spec.name} runs in its place. '
     if weights == 'auto':
-        warning += spec.caution
+        warning += spec.domain_warning
     return spec, chosen, warning

@@ -11,7 +11,7 @@ from pathlib import Path
 import re
 
 from ..models.checkpoint import CheckpointError
-from ..models.registry import ModelSpec
+from ..models.spec import ModelSpec
 from .folder import cache_folder
 from .record import record_official, sha256, verify
 
@@ -68,12 +68,6 @@ def _remedy(spec: ModelSpec) -> str:
         f'The file is {spec.file} of {spec.repository} (licence: {spec.licence}), from '
         f'{source(spec)}. Fetch it with: python3 -m flashdepth_ros.tools.fetch_weights '
         f'{spec.name}{accept}; or download it elsewhere and put it at {_own_place(spec)}')
-
-
-# ---- the record of hashes --------------------------------------------------------------------
-
-
-# ---- finding and fetching --------------------------------------------------------------------
 
 
 def find_weights(spec: ModelSpec) -> Path:

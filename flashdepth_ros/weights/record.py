@@ -7,7 +7,7 @@ from pathlib import Path
 import tempfile
 
 from ..models.checkpoint import CheckpointError
-from ..models.registry import ModelSpec
+from ..models.spec import ModelSpec
 from .folder import cache_folder
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from flashdepth_ros.engines import Engine, State, open_engine
-from flashdepth_ros.engines.export import GraphKey, cached_graph, load_model
+from flashdepth_ros.engines.export import GraphKey, load_model
+from flashdepth_ros.engines.store import GRAPH, cached_graph
 from flashdepth_ros.engines.trust import natural_frames
 from flashdepth_ros.models import model_spec
 
@@ -19,7 +20,8 @@ def reference(
     model: str, height: int, width: int, steps: int = STEPS, streams: int = 1,
 ) -> tuple[Tensor, list[Tensor], State]:
     """Return frames, PyTorch's outputs and its last state, with random weights."""
-    engine = open_engine(model, 'random', 'torch', height=height, width=width, streams=streams)
+    engine = open_engine(
+        model, 'random', 'torch', 'cpu', height=height, width=width, streams=streams)
     frames = natural_frames(steps, streams, height, width)
     state, outputs = engine.initial_state(), []
     for frame in frames:
@@ -57,5 +59,4 @@ def graph_file(model: str, height: int, width: int, precision: str = 'fp32') -> 
     pytest.importorskip('onnxscript')
     spec = model_spec(model)
     key = GraphKey.of(spec, 'random', height, width, 1, precision)
-    path, _ = cached_graph(key, lambda: load_model(spec, 'random'))
-    return path
+    return cached_graph(key, lambda: load_model(spec, 'random')).folder / GRAPH

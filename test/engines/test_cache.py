@@ -120,3 +120,17 @@ def test_the_key_follows_the_weights(tmp_path):
         one, other, GraphKey.of(spec, 'random', 70, 70, 1), GraphKey.of(spec, 'random', 70, 84, 1),
         GraphKey.of(spec, 'random', 70, 70, 2), GraphKey.of(spec, 'random', 70, 70, 1, 'fp16'))}
     assert len(places) == 6
+
+
+def test_what_was_not_used_for_longest_goes_first(folder, monkeypatch):
+    keys = [{**KEY, 'width': str(width)} for width in range(5)]
+    for i, key in enumerate(keys[:3]):
+        os.utime(cache.get(key, Maker()).folder / cache.ABOUT, (i + 1, i + 1))
+    cache.find(keys[0])  # used again, so the second is the oldest now
+    cache.look(keys[1])
+    monkeypatch.setattr(cache, 'MOST_ENTRIES', 3)
+    cache.get(keys[3], Maker())
+    assert [cache.look(key) is not None for key in keys] == [True, False, True, True, False]
+    monkeypatch.setattr(cache, 'MOST_BYTES', 100_000)
+    cache.get(keys[4], Maker(b'x' * 200_000))  # larger than all: it is kept alone
+    assert [cache.look(key) is not None for key in keys] == [False] * 4 + [True]

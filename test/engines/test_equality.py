@@ -36,7 +36,7 @@ def test_pytorch_equals_the_plain_network(model):
 def opened(model: str, backend: str, height: int, width: int, **options):
     for package in BACKENDS[backend].packages:
         pytest.importorskip(package)
-    return open_engine(model, 'random', backend, height=height, width=width, **options)
+    return open_engine(model, 'random', backend, 'cpu', height=height, width=width, **options)
 
 
 @pytest.mark.parametrize(('backend', 'model', 'height', 'width'), CASES)

@@ -10,8 +10,8 @@ import pytest
 from reference import assert_same, reference
 import torch
 
-from flashdepth_ros.engines import open_engine
-from flashdepth_ros.engines.preparation import PreparationError, prepare_apart
+from flashdepth_ros.engines import EngineError, open_engine
+from flashdepth_ros.engines.preparation import prepare_apart
 from flashdepth_ros.streams.depth_stream import DepthStream, step_together
 
 pytest.importorskip('openvino')
@@ -121,7 +121,7 @@ def test_the_other_process_ends_with_this_one(tmp_path):
 def test_why_it_cannot_be_prepared(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
     (tmp_path / 'file').write_text('')
-    with pytest.raises(PreparationError, match='XDG_CACHE_HOME'):
+    with pytest.raises(EngineError, match='XDG_CACHE_HOME'):
         prepare_apart('openvino', {
             'spec': 'flashdepth-nano', 'weights': 'random', 'device': 'auto', 'precision': 'fp32',
             'height': 70, 'width': 84})

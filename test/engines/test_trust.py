@@ -7,7 +7,7 @@ import pytest
 from reference import graph_file
 import torch
 
-from flashdepth_ros.engines import EngineError, graph, open_engine, trust
+from flashdepth_ros.engines import EngineError, open_engine, store, trust
 
 SIZE = {'height': 70, 'width': 84}
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_the_verdict_is_remembered(monkeypatch, engine_cache):
     def never(*_):
         raise AssertionError('the network was run again')
 
-    monkeypatch.setattr(graph, 'load_model', never)
+    monkeypatch.setattr(store, 'load_model', never)
     engine = open_engine('flashdepth-s', 'random', 'onnx', **SIZE)
     engine.warm_up()
 
@@ -117,7 +117,7 @@ def test_auto_takes_what_is_installed(monkeypatch):
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    ({'backend': 'abacus'}, 'one of: torch, torch_compile, onnx, openvino, tensorrt'),
+    ({'backend': 'abacus'}, 'one of: torch, onnx, openvino, tensorrt'),
     ({'backend': 'torch', 'precision': 'int8'}, 'offers auto and fp32, fp16, bf16'),
     ({'backend': 'onnx', 'device': 'cuda'}, 'engine.device'),
     ({'backend': 'onnx', 'device': 'tpu'}, 'engine.device'),
@@ -143,8 +143,22 @@ def test_fallback_where_the_size_cannot_be_built(monkeypatch):
     def fail(*_):
         raise EngineError('cannot')
 
-    monkeypatch.setattr(graph, 'cached_graph', fail)
-    monkeypatch.setattr(graph.trust, 'specimen', lambda *_: (None, None))
+    monkeypatch.setattr(store, 'cached_graph', fail)
     engine = engine.resized(98, 98)
     assert (engine.backend, engine.height, engine.fell_back) == ('torch', 98, 'cannot')
     engine.warm_up()
+
+
+def test_nothing_is_made_before_the_size_is_known(monkeypatch, tmp_path):
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    engine = open_engine('flashdepth-nano', 'random', 'onnx', device='cpu')
+    engine.warm_up()
+    assert not list(tmp_path.iterdir())
+    sized = engine.resized(42, 56)
+    sized.warm_up()
+    assert (sized.height, sized.width) == (42, 56) and engine.resized(42, 56) is sized
+    made = {tuple(path.name.split('-')[:4]) for path in tmp_path.glob('*/engines/*/')
+            if not path.name.startswith('.')}
+    assert made == {('flashdepth', 'nano', '56', '42')}
+    engine.close()

@@ -7,14 +7,14 @@ from flashdepth_ros.models import build_model, randomise
 from flashdepth_ros.models.dpt import FeatureFusionBlock
 from flashdepth_ros.models.plain import PLAIN, write_plainly
 from flashdepth_ros.models.temporal import TemporalAttention
-from flashdepth_ros.models.vit import Attention
+from flashdepth_ros.models.vit import ScaledProduct
 
 
 @pytest.mark.parametrize(('name', 'steps', 'layers'), [
-    ('flashdepth-s', 4, {Attention: 12, FeatureFusionBlock: 4}),
+    ('flashdepth-s', 4, {ScaledProduct: 12, FeatureFusionBlock: 4}),
     # past the age of the key frame, and round the ring
-    ('vda-s', 46, {Attention: 12, FeatureFusionBlock: 4, TemporalAttention: 8}),
-    ('ovda-c16', 20, {Attention: 12, FeatureFusionBlock: 4, TemporalAttention: 8})])
+    ('vda-s', 46, {ScaledProduct: 12, FeatureFusionBlock: 4, TemporalAttention: 8}),
+    ('ovda-c16', 20, {ScaledProduct: 12, FeatureFusionBlock: 4, TemporalAttention: 8})])
 @torch.inference_mode()
 def test_rewritten_layers_equal_the_plain_ones(name, steps, layers):
     model, plain = build_model(name), build_model(name)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from flashdepth_ros.models import Unit, build_model, randomise
-from flashdepth_ros.models.network import advance
+from flashdepth_ros.models.network import advance_in_place
 from flashdepth_ros.models.temporal import HEADS, TemporalAttention
 from flashdepth_ros.models.video_depth_anything import WINDOW
 from flashdepth_ros.models.video_window import WindowedDepth, scale_and_shift
@@ -66,7 +66,7 @@ def test_window_policy(name, positions, window, steps):
                     h, query_position)
                 torch.testing.assert_close(actual[stream], expected, atol=1e-5, rtol=1e-5)
         count = state['count']
-        following = advance(state, {
+        following = advance_in_place(state, {
             'count': model.count_after(count), 'past': h[None, :, None].expand(2, -1, -1, -1),
             'first': torch.where((count == 0)[:, None, None], h, state['first'])})
         assert torch.equal(attend(state), actual)  # no slot was written that this state attends

@@ -10,15 +10,17 @@ from flashdepth_ros.engines.export import load_model
 from flashdepth_ros.models import model_spec, prepare_frame
 
 
-@pytest.mark.parametrize(('backend', 'name', 'height', 'width'), [
-    ('onnx', 'flashdepth-s', 70, 84), ('openvino', 'vda-s', 84, 112)])
-def test_depth_is_pytorchs(rig, cache_home, monkeypatch, backend, name, height, width):
+@pytest.mark.parametrize(('backend', 'name', 'height', 'width', 'announced'), [
+    ('onnx', 'flashdepth-s', 70, 84, True), ('openvino', 'vda-s', 84, 112, True),
+    ('onnx', 'flashdepth-s', 70, 84, False)])  # its size comes with the first frame
+def test_depth_is_pytorchs(rig, cache_home, monkeypatch, backend, name, height, width, announced):
     for package in BACKENDS[backend].packages:
         pytest.importorskip(package)
     monkeypatch.setenv('XDG_CACHE_HOME', str(cache_home))
     node = rig(**{
         'model.name': name, 'engine.backend': backend, 'input.short_side': height,
-        'input.width': width, 'input.height': height, 'scale.mode': 'fixed'}).activate()
+        'input.width': width if announced else 0, 'input.height': height if announced else 0,
+        'scale.mode': 'fixed'}).activate()
     outputs = node.collect(Image, 'disparity/image')
     assert node.spin_until(lambda: node.depth_node.count_subscribers('/disparity/image'))
     node.spin_until(lambda: False, 0.3)  # matched is later than seen

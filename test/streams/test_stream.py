@@ -80,6 +80,30 @@ def test_streams_that_step_together_and_apart(model):
             assert_allclose(output.numpy(), wanted, rtol=0, atol=1e-5 * wanted.max())
 
 
+def test_a_reset_clears_its_own_part_where_it_lies():
+    """The other cameras' windows, of hundreds of megabytes, are not copied for it."""
+    engine = open_engine('vda-s', 'random', 'torch', height=70, width=84)
+    streams = [DepthStream(engine, short_side=70) for _ in range(3)]
+    fresh, other = DepthStream(engine, short_side=70), DepthStream(engine, short_side=70)
+    pictures = [[stream.prepare(picture) for stream in streams] for picture in frames(4, 70, 84)]
+    for shown in pictures[:2]:
+        step_together(streams, shown)
+        other.step(shown[2])
+    ring = streams[0]._state[0]['past_0_0']
+    streams[1].reset()
+    outputs = step_together(streams, pictures[2])
+    assert streams[0]._state[0]['past_0_0'] is ring
+    for output, alone in ((outputs[1], fresh), (outputs[2], other)):
+        wanted = alone.step(pictures[2][0]).numpy()
+        assert_allclose(output.numpy(), wanted, rtol=0, atol=1e-5 * wanted.max())
+    # a reset camera that steps without the others starts anew as well, and leaves theirs alone
+    streams[1].reset()
+    wanted = step_together([streams[1]], pictures[3][:1])[0].numpy()
+    assert_allclose(DepthStream(engine, short_side=70).step(pictures[3][0]).numpy(), wanted,
+                    rtol=0, atol=1e-5 * wanted.max())
+    assert streams[0]._state[0]['past_0_0'][0].any()
+
+
 def test_short_side_and_resampling(engine):
     stream = DepthStream(engine, short_side=70)
     frame = stream.prepare(frames(1, 240, 320)[0])

@@ -227,6 +227,6 @@ def test_auto_takes_what_there_is(tmp_path):
     with pytest.raises(WeightsNotFoundError):
         choose_model('auto', str(tmp_path / 'gone.pth'))
     assert choose_model('auto', 'random')[0] == SPEC
-    assert choose_model('flashdepth-nano', 'auto')[2] == spec.caution
+    assert choose_model('flashdepth-nano', 'auto')[2] == spec.domain_warning
     official = put(tmp_path / 'cache/flashdepth_ros/flashdepth-s/iter_14001.pth')
     assert choose_model('auto', 'auto') == (SPEC, official, '')

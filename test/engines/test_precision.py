@@ -1,0 +1,29 @@
+"""What is lowered to a half precision, and what stays in float32."""
+import pytest
+import torch
+
+from flashdepth_ros.engines import open_engine
+from flashdepth_ros.engines.export import load_model
+from flashdepth_ros.engines.precision import lower
+from flashdepth_ros.models import model_spec
+
+
+@pytest.mark.parametrize('precision', ['fp16', 'bf16'])
+@pytest.mark.parametrize('model', ['flashdepth-nano', 'vda-s', 'ovda-c8'])
+def test_what_is_remembered_stays_in_float32(model, precision):
+    engine = open_engine(
+        model, 'random', 'torch', device='cpu', precision=precision, height=42, width=42)
+    state = engine.initial_state()
+    output, after = engine.step(torch.zeros(1, 3, 42, 42), state)
+    types = {name: value.dtype for name, value in state.items() if name != 'count'}
+    assert set(types.values()) == {torch.float32}
+    assert {name: after[name].dtype for name in types} == types and output.dtype == torch.float32
+
+
+def test_other_peoples_hooks_stay():
+    model = load_model(model_spec('flashdepth-nano'), 'random')
+    last, seen = model.depth_head.scratch.output_conv2[2], []
+    last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    lower(model, 'fp16')
+    model.step(torch.zeros(1, 3, 42, 42), model.initial_state(1, 42, 42))
+    assert seen == [torch.float16] and last.weight.dtype == torch.float32
