@@ -29,6 +29,8 @@ BENCH_OPTIONS ?=
 TESTS ?= $(addprefix test/,images metres streams weights files models ros scoring simulation \
   training tools cameras node benchmark launch engines soak)
 PYTEST_OPTIONS ?= -ra
+# test files that run side by side: the tests wait half of their time
+TEST_WORKERS ?= 2
 LINTED := flashdepth_ros test launch setup.py
 
 ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
@@ -58,7 +60,8 @@ demo: build
 	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(if $(SIM),--sim '$(SIM)') $(DEMO_OPTIONS)
 
 test: build
-	$(ENVIRONMENT) && python -m pytest $(TESTS) $(PYTEST_OPTIONS)
+	$(ENVIRONMENT) && python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile \
+	  $(TESTS) $(PYTEST_OPTIONS)
 
 bench: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench $(if $(MODEL),--model '$(MODEL)') $(BENCH_OPTIONS)

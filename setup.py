@@ -107,7 +107,7 @@ setup(
         'tensorrt': TENSORRT,
         'test': [
             'pytest<8.4',     # launch_pytest needs it
-            'pytest-rerunfailures',  # for continuous integration only
+            'pytest-xdist',   # the tests wait half of their time: two files run side by side
             # make lint; of ament's linters only these three have wheels, which name no flake8
             'ruff', 'mypy',
             'ros-ament-flake8==0.19.2', 'flake8', 'flake8-quotes',

@@ -38,7 +38,12 @@ def domain():
 @pytest.fixture(scope='session')
 def cache_home(tmp_path_factory):
     """Return a folder for XDG_CACHE_HOME where engines are kept for all tests that share them."""
-    return tmp_path_factory.mktemp('cache')
+    folder = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:  # whose folders lie in one of all workers
+        folder = folder.parent
+    folder /= 'cache'
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

@@ -95,14 +95,16 @@ class NodeProcess(Client):
         """Wait until images reach the active node, and its depth us."""
         assert self.spin_until(lambda: (
             (self.image.get_subscription_count() or self.compressed.get_subscription_count())
-            and self.info.get_subscription_count()
-            and self.node.count_publishers('/depth/image')), 30), self.last_words()
-        self.spin_until(lambda: False, 0.3)  # matched is later than seen
+            and self.info.get_subscription_count()), 30), self.last_words()
+        self.meet('depth/image', 'depth/camera_info', 'points', 'depth_node/status')
         return self
 
     def again(self, **parameters) -> 'NodeProcess':
         """Deactivate, set parameters, and activate again."""
         assert self.change_state('deactivate')
+        # else they would be taken for the ones to come
+        assert self.spin_until(lambda: not (
+            self.image.get_subscription_count() or self.compressed.get_subscription_count()))
         for name, value in parameters.items():
             assert self.set_parameter(name, value)
         assert self.change_state('activate'), self.last_words()

@@ -46,18 +46,17 @@ class Client:
         self._executor.add_node(self.node)
         self.image = self.node.create_publisher(Image, 'image', 1)
         self.info = self.node.create_publisher(CameraInfo, 'camera_info', 1)
-        self.received, self._clients = {}, {}
+        self.received, self._clients, self._subscriptions = {}, {}, {}
         for kind, topic in ((Image, 'depth/image'), (CameraInfo, 'depth/camera_info'),
                             (PointCloud2, 'points'), (DepthStatus, 'depth_node/status')):
             self.collect(kind, topic)
-        self.diagnostics = self.received.setdefault('/diagnostics', [])
-        self.node.create_subscription(
-            DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
+        self.diagnostics = self.collect(DiagnosticArray, '/diagnostics')
 
     def collect(self, kind: type, topic: str) -> list:
         """Subscribe to a topic; its messages go into the returned list."""
         messages = self.received.setdefault(topic, [])
-        self.node.create_subscription(kind, topic, messages.append, 10)
+        self._subscriptions[topic] = self.node.create_subscription(
+            kind, topic, messages.append, 10)
         return messages
 
     def spin_until(self, condition, seconds: float = 20.0) -> bool:
@@ -69,15 +68,34 @@ class Client:
             self._executor.spin_once(timeout_sec=0.02)
         return bool(condition())
 
+    def meet(self, *topics: str) -> None:
+        """Wait until both sides know of each other's ends of collected topics, and all of ours.
+
+        A count of matched ends tells what this side knows. The node may know of it later, and what
+        it sends until then is lost. But it hears of our ends in the order in which they were made:
+        where it answers a client that was made last, it knows of all others.
+        """
+        assert self.spin_until(lambda: all(
+            self._subscriptions[topic].get_publisher_count() for topic in topics)), (
+            f'not all of {topics} are published')
+        client = self.node.create_client(GetState, 'depth_node/get_state')
+        assert self.spin_until(client.service_is_ready), 'there is no depth_node'
+        futures = []
+        for _ in range(40):  # an answer is lost where the node does not know of this client yet
+            futures.append(client.call_async(GetState.Request()))
+            if self.spin_until(lambda: any(future.done() for future in futures), 0.5):
+                break
+        else:
+            raise AssertionError('depth_node does not answer')
+        self.node.destroy_client(client)
+
     def _service(self, kind: type, service: str):
         """Return the client of a service, once both sides have met."""
         client = self._clients.get(service)
         if client is None:
             client = self._clients[service] = self.node.create_client(kind, service)
             assert self.spin_until(client.service_is_ready), f'{service} is not there'
-            # ready means that requests arrive; the way back may be found a moment later, and an
-            # answer that comes before is lost
-            self.spin_until(lambda: False, 0.5)
+            self.meet()
         return client
 
     def call(self, kind: type, service: str, request, seconds: float = 60.0):
@@ -178,16 +196,10 @@ class Rig(Client):
         return self.depth_node.set_parameters([Parameter(name, value=value)])[0]
 
     def connect(self) -> None:
-        """Wait until both sides have found each other."""
-        wanted = ('depth/image', 'depth/camera_info', 'points', 'depth_node/status')
+        """Wait until images would reach the node, and what it publishes us."""
         assert self.spin_until(lambda: (
-            self.image.get_subscription_count() and self.info.get_subscription_count()
-            and all(self.depth_node.count_subscribers(
-                self.node.resolve_topic_name(topic)) for topic in wanted)
-            and self.depth_node.count_publishers(self.node.resolve_topic_name('image'))
-            and all(self.node.count_publishers(self.node.resolve_topic_name(topic))
-                    for topic in wanted)))
-        self.spin_until(lambda: False, 0.3)  # matched is later than seen
+            self.image.get_subscription_count() and self.info.get_subscription_count()))
+        self.meet('depth/image', 'depth/camera_info', 'points', 'depth_node/status')
 
     def close(self) -> None:
         self.depth_node.end(timeout=5)

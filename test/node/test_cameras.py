@@ -23,11 +23,9 @@ class Side:
         self.clouds = node.collect(PointCloud2, f'{name}/points')
         self.statuses = node.collect(DepthStatus, f'depth_node/{name}/status')
 
-    def matched(self) -> bool:
-        return bool(self.image.get_subscription_count() and self.node.depth_node.count_subscribers(
-            f'/{self.name}/depth/image') and self.node.node.count_publishers(
-            f'/{self.name}/depth/image') and self.node.node.count_publishers(
-            f'/depth_node/{self.name}/status'))
+    def connect(self) -> None:
+        assert self.node.spin_until(self.image.get_subscription_count)
+        self.node.meet(f'{self.name}/depth/image', f'depth_node/{self.name}/status')
 
     def send(self, rgb: np.ndarray, stamp: int) -> None:
         header = Header(frame_id=f'{self.name}_optical')
@@ -48,8 +46,8 @@ def sides(rig):
     node = rig(cameras=['front', 'rear'])
     both = Side(node, 'front'), Side(node, 'rear')
     assert node.change_state('configure') and node.change_state('activate')
-    assert node.spin_until(lambda: all(side.matched() for side in both))
-    node.spin_until(lambda: False, 0.3)
+    for side in both:
+        side.connect()
     return node, *both
 
 

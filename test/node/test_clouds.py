@@ -56,8 +56,7 @@ def test_clouds_at_a_limited_rate(rig):
 def test_slice(rig):
     node = rig(**{'slice.near': 40.0, 'slice.far': 60.0}).activate()
     masks = node.collect(Image, 'depth/slice')
-    assert node.spin_until(lambda: node.depth_node.count_subscribers('/depth/slice'))
-    node.spin_until(lambda: False, 0.3)
+    node.meet('depth/slice')
     depth = node.depth_of(street(1)[0], SECOND)
     assert node.spin_until(lambda: masks)
     mask = np.frombuffer(masks[0].data, np.uint8).reshape(depth.shape)

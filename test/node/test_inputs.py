@@ -85,7 +85,7 @@ def test_compressed_images(rig, reference, suffix):
     compressed = node.node.create_publisher(CompressedImage, 'image/compressed', 1)
     assert node.change_state('configure') and node.change_state('activate')
     assert node.spin_until(compressed.get_subscription_count)
-    node.spin_until(lambda: False, 0.3)
+    node.meet('depth/image')
     _, data = cv2.imencode(suffix, cv2.cvtColor(THEN, cv2.COLOR_RGB2BGR))
     message = CompressedImage(format=suffix[1:], data=data.tobytes())
     compressed.publish(CompressedImage(format='jpeg', data=data.tobytes()[:100]))

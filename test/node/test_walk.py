@@ -109,10 +109,7 @@ def test_namespace_and_preview_and_disparity(rig):
     node = rig(namespace='/robot/front').activate()
     previews = node.collect(Image, 'depth/preview')
     disparities = node.collect(Image, 'disparity/image')
-    assert node.spin_until(lambda: all(
-        node.depth_node.count_subscribers(f'/robot/front/{topic}')
-        for topic in ('depth/preview', 'disparity/image')))
-    node.spin_until(lambda: False, 0.3)
+    node.meet('depth/preview', 'disparity/image')
     depth = node.depth_of(street(1)[0], SECOND)
     assert node.spin_until(lambda: previews and disparities)
     assert previews[0].encoding == 'bgr8' and previews[0].step == 98 * 3
@@ -125,8 +122,7 @@ def test_namespace_and_preview_and_disparity(rig):
 def test_the_preview_says_its_status_below_the_depth(rig):
     node = rig().activate()
     previews = node.collect(Image, 'depth/preview')
-    assert node.spin_until(lambda: node.depth_node.count_subscribers('/depth/preview'))
-    node.spin_until(lambda: False, 0.3)
+    node.meet('depth/preview')
     frame = street(1, 168, 322)[0]
     for count, status in enumerate((True, False), start=1):
         node.depth_node.set_parameters([Parameter('preview.status', value=status)])

@@ -20,7 +20,6 @@ NUMBERS = {  # short, full
     'signals': (1, 100),
     'starts': (4, 1_000),  # signals during the start of each node, at most one every 20 ms
 }
-MEASURED = []
 
 torch.set_num_threads(1)  # as in the node
 
@@ -51,11 +50,13 @@ def node(domain, tmp_path):
 @pytest.fixture
 def measured(request):
     """Note a line for the summary at the end."""
-    return lambda text: MEASURED.append(f'{request.node.name}: {text}')
+    return lambda text: request.node.user_properties.append(('measured', text))
 
 
 def pytest_terminal_summary(terminalreporter):
-    if MEASURED:
+    lines = [f'{report.location[2]}: {text}' for report in terminalreporter.getreports('passed')
+             for name, text in report.user_properties if name == 'measured']
+    if lines:
         terminalreporter.section('endurance')
-        for line in MEASURED:
+        for line in lines:
             terminalreporter.write_line(line)
