@@ -4,8 +4,10 @@ A loop over rows and columns goes through memory once, where operations on whole
 one after the other. It holds no lock of the interpreter. Inner loops have selects in place of
 branches, and one task each, so that the compiler can take many pixels at a time.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 import functools
+import sys
 
 _LOOPS: list['Loop'] = []
 
@@ -30,23 +32,41 @@ class Loop:
         """Compile, unless it is; LoopError without Numba. Takes about a second the first time."""
         if self._compiled is not None:
             return self._compiled
-        try:
-            from numba import njit
-        except ImportError as error:
-            raise LoopError(
-                f'Numba, which compiles the loops over pixels, cannot be loaded ({error}): install '
-                f'it with python3 -m pip install numba, or sudo apt install python3-numba',
-            ) from error
-        # numpy: a division by 0 gives infinity
-        build = functools.partial(njit, self._signature, nogil=True, error_model='numpy')
-        try:
-            self._compiled = build(cache=True)(self.function)
-        except Exception:  # nowhere to keep it, the disk is full, or what was kept is damaged
-            self._compiled = build()(self.function)
+        with _without_scipy():
+            try:
+                from numba import njit
+            except ImportError as error:
+                raise LoopError(
+                    f'Numba, which compiles the loops over pixels, cannot be loaded ({error}): '
+                    f'install it with python3 -m pip install numba, or sudo apt install '
+                    f'python3-numba') from error
+            # numpy: a division by 0 gives infinity
+            build = functools.partial(njit, self._signature, nogil=True, error_model='numpy')
+            try:
+                self._compiled = build(cache=True)(self.function)
+            except Exception:  # nowhere to keep it, a full disk, or what was kept is damaged
+                self._compiled = build()(self.function)
         return self._compiled
 
     def __call__(self, *arguments):
         return self.compile()(*arguments)
+
+
+@contextlib.contextmanager
+def _without_scipy() -> Iterator[None]:
+    """Keep Numba from loading SciPy, where it is installed: no loop multiplies matrices with it.
+
+    It costs 15 MB, and a third of the time that loading compiled loops takes.
+    """
+    name = 'scipy.linalg'
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[name]
 
 
 def loop(signature: str) -> Callable[[Callable], Loop]:

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from flashdepth_ros.images import loops, points, resampling
+from flashdepth_ros.images import cubic, loops, points, resampling
 
 PROGRAM = """
-from flashdepth_ros.images import loops, points, resampling
+from flashdepth_ros.images import cubic, loops, points, resampling
 import numpy as np
 loops.compile_loops()
 assert (resampling.resize_aligned(np.ones((3, 4), np.float32), 6, 8) == 1).all()
@@ -43,7 +43,7 @@ def found_compiled(process: subprocess.CompletedProcess) -> int:
 
 
 def test_each_loop_is_compiled_for_its_one_signature():
-    assert {points._fill, resampling._resize} <= set(loops._LOOPS)
+    assert {cubic._shrink, points._fill, resampling._resize} <= set(loops._LOOPS)
     loops.compile_loops()
     for each in loops._LOOPS:
         assert len(each.compile().signatures) == 1
