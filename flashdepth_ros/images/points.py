@@ -56,12 +56,12 @@ def fill_points(
         out, out.view(np.uint32))
 
 
-@loop('intp(float32[:, :], uint8[:, :, :], float32[::1], float32[::1], boolean, float32, float32, '
+@loop('uintp(float32[:, :], uint8[:, :, :], float32[::1], float32[::1], boolean, float32, float32, '
       'float32[:, ::1], uint32[:, ::1])')
 def _fill(depth, rgb, x, y, organized, lowest, highest, out, out_bits):
     nan, infinity = np.float32(np.nan), np.float32(np.inf)
     coloured = out.shape[1] == 4
-    count = 0
+    count = np.uintp(0)  # unsigned, or each index might be one from the end
     for i in range(y.size):
         for j in range(x.size):
             z = depth[i, j]
@@ -76,5 +76,5 @@ def _fill(depth, rgb, x, y, organized, lowest, highest, out, out_bits):
                 out_bits[count, 3] = (
                     np.uint32(rgb[i, j, 0]) << np.uint32(16)
                     | np.uint32(rgb[i, j, 1]) << np.uint32(8) | np.uint32(rgb[i, j, 2]))
-            count += organized | known
+            count += np.uintp(organized | known)
     return count

@@ -61,22 +61,23 @@ def _places(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _resize(image, top, bottom, down, left, right, across, to_depth,
             numerator, factor, shift, reciprocal, min_range, max_range, out):
     zero, one, infinity = np.float32(0), np.float32(1), np.float32(np.inf)
-    row = np.empty(image.shape[1], np.float32)
+    # the last two rows that were resized to the new width, and which they are
+    wide, held = np.empty((2, out.shape[1]), np.float32), np.full(2, -1)
     for y in range(out.shape[0]):
-        above, below, share = top[y], bottom[y], down[y]
-        if share == 0:
-            for x in range(row.size):
-                row[x] = image[above, x]
-        else:
-            for x in range(row.size):
-                row[x] = image[above, x] + share * (image[below, x] - image[above, x])
-        if row.size == out.shape[1]:
-            for x in range(row.size):
-                out[y, x] = row[x]
+        above, below, share = image[top[y]], image[bottom[y]], down[y]
+        if image.shape[1] != out.shape[1]:
+            for row in (top[y], bottom[y]):
+                if held[row % 2] != row:
+                    held[row % 2] = row
+                    for x in range(out.shape[1]):
+                        value = image[row, left[x]]
+                        wide[row % 2, x] = value + across[x] * (image[row, right[x]] - value)
+            above, below = wide[top[y] % 2], wide[bottom[y] % 2]
+        if share == 0:  # what lies below may be no number
+            out[y] = above
         else:
             for x in range(out.shape[1]):
-                value = row[left[x]]
-                out[y, x] = value + across[x] * (row[right[x]] - value)
+                out[y, x] = above[x] + share * (below[x] - above[x])
         if to_depth:
             for x in range(out.shape[1]):
                 value = out[y, x]
