@@ -82,6 +82,7 @@ setup(
     packages=find_packages(include=['flashdepth_ros', 'flashdepth_ros.*']),
     install_requires=[
         'numpy',
+        'numba',                   # compiles the loops over pixels
         'torch>=2.4',              # the networks; scaled_dot_product_attention, export
         'opencv-python-headless',  # resampling as the networks' authors do it, video files
         'simplejpeg',              # decodes JPEG in half OpenCV's time, and tells of damage

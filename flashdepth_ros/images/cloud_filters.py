@@ -112,15 +112,3 @@ def _begins(values: np.ndarray) -> np.ndarray:
     begins[0] = True
     np.not_equal(values[1:], values[:-1], out=begins[1:])
     return begins
-
-
-def height_mask(points: np.ndarray, lowest: float, highest: float) -> np.ndarray:
-    """Tell which points (..., 3) lie between two heights, (...) bool; NaN is outside.
-
-    Heights are in metres above the camera's centre, up along the optical frame's -y: a camera 1 m
-    above the floor keeps what is 0.1 to 2 m above it with -0.9 and 1. A camera that looks down
-    measures across its own image, not along gravity: transform the points, or leave it to the
-    costmap's min_obstacle_height.
-    """
-    up = -points[..., 1]
-    return (up >= lowest) & (up <= highest)

@@ -1,9 +1,10 @@
-"""Depth -> points in the optical frame."""
-import cv2
+"""Depth and colours -> points in the optical frame, laid out as a cloud holds them. No ROS here."""
 import numpy as np
 
-from .bands import bands
 from .intrinsics import Intrinsics
+from .loops import loop
+
+ANY_HEIGHT = (-np.inf, np.inf)
 
 
 def unproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int = 1) -> np.ndarray:
@@ -12,14 +13,65 @@ def unproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int = 1) -> np.
     Where the depth is not finite, all three coordinates are NaN. ValueError when the depth is not
     of the camera's size.
     """
+    height, width = grid_size(intrinsics, stride)
+    points = np.empty((height * width, 3), np.float32)
+    fill_points(depth, None, intrinsics, stride, True, ANY_HEIGHT, points)
+    return points.reshape(height, width, 3)
+
+
+def grid_size(intrinsics: Intrinsics, stride: int) -> tuple[int, int]:
+    """Return the rows and columns of every stride-th pixel."""
+    return -(-intrinsics.height // stride), -(-intrinsics.width // stride)
+
+
+def fill_points(
+    depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, stride: int, organized: bool,
+    heights: tuple[float, float], out: np.ndarray,
+) -> int:
+    """Write the points of every stride-th pixel into `out`, row by row; return how many they are.
+
+    depth: (H, W) float32 along z in metres. rgb: (H, W, 3) uint8, or None for no colours. heights:
+    the lowest and the highest point, in metres above the camera's centre, up along the optical
+    frame's -y: a camera 1 m above the floor keeps what is 0.1 to 2 m above it with -0.9 and 1. A
+    camera that looks down measures across its own image, not along gravity.
+    organized: points without a value, or outside of the heights, are NaN; else they are left out.
+    out: (grid_size's product, 3 or with colours 4) float32: x, y, z, and the bits 0x00RRGGBB. With
+    another upper byte the colours, which a cloud declares as a float, would often be NaN.
+    ValueError when depth or colours are not of the camera's size, or `out` is not of the points'.
+    """
     intrinsics.check_size(depth, 'depth')
+    if rgb is not None:
+        intrinsics.check_size(rgb, 'colours')
     x, y = intrinsics.rays(stride)
-    depth = depth[::stride, ::stride]
-    points = np.empty((*depth.shape, 3), np.float32)
-    for band in bands(len(depth), 4 * depth.shape[1]):
-        z = depth[band]
-        with np.errstate(invalid='ignore'):
-            z = z + z * np.float32(0)  # infinity times 0 is NaN; a mask takes far longer
-        # NumPy is fast on planes, and OpenCV in making points of them
-        cv2.merge([z * x, z * y[band, None], z], points[band])
-    return points
+    if out.shape != (x.size * y.size, 3 if rgb is None else 4):
+        raise ValueError(f'{x.size * y.size} points do not go into an array of {out.shape}')
+    if rgb is None:
+        rgb = np.empty((0, 0, 3), np.uint8)
+    return _fill(
+        np.require(depth, np.float32, 'W')[::stride, ::stride],
+        np.require(rgb, np.uint8, 'W')[::stride, ::stride], x, y, organized, *heights,
+        out, out.view(np.uint32))
+
+
+@loop('uintp(float32[:, :], uint8[:, :, :], float32[::1], float32[::1], boolean, float32, float32, '
+      'float32[:, ::1], uint32[:, ::1])')
+def _fill(depth, rgb, x, y, organized, lowest, highest, out, out_bits):
+    nan, infinity = np.float32(np.nan), np.float32(np.inf)
+    coloured = out.shape[1] == 4
+    count = np.uintp(0)  # unsigned, or each index might be one from the end
+    for i in range(y.size):
+        for j in range(x.size):
+            z = depth[i, j]
+            up = -z * y[i]
+            known = (abs(z) < infinity) & (lowest <= up) & (up <= highest)
+            z = z if known else nan
+            # what is not known is overwritten by the next point
+            out[count, 0] = z * x[j]
+            out[count, 1] = z * y[i]
+            out[count, 2] = z
+            if coloured:
+                out_bits[count, 3] = (
+                    np.uint32(rgb[i, j, 0]) << np.uint32(16)
+                    | np.uint32(rgb[i, j, 1]) << np.uint32(8) | np.uint32(rgb[i, j, 2]))
+            count += np.uintp(organized | known)
+    return count

@@ -1,74 +1,87 @@
-"""Resizing of depth as the networks' authors do it: bilinear, corners aligned. No ROS here.
+"""Resizing of a network's output as the networks' authors do it, on the way to depth. No ROS here.
 
-What torch.nn.functional.interpolate gives with align_corners=True, without threads that wait for
-each other: on a loaded machine those cost more than they gain. OpenCV has no such mode.
+Bilinear with aligned corners: what torch.nn.functional.interpolate gives with align_corners=True,
+without threads that wait for each other: on a loaded machine those cost more than they gain. OpenCV
+has no such mode.
 """
-from collections.abc import Iterator
 import functools
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from .bands import bands
+from .loops import loop
+
+
+class DepthFormula(NamedTuple):
+    """How values become depth: numerator / (factor * d + shift), with +-Inf out of range (REP 117).
+
+    d: the values, or 1 / values where they are reciprocal. +Inf beyond max_range and where the
+    divisor is not positive; -Inf nearer than min_range; NaN stays.
+    """
+
+    numerator: float
+    factor: float
+    shift: float
+    reciprocal: bool
+    min_range: float
+    max_range: float
 
 
 def resize_aligned(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize (h, w) float32 to (height, width); itself if it fits."""
     if image.shape == (height, width):
         return image
-    return _resize_rows(_resize_width(image, width), height)
+    resized = np.empty((height, width), np.float32)
+    _resize(*_arguments(image, resized), False, 0, 0, 0, False, 0, 0, resized)
+    return resized
 
 
-def resized_bands(
-    image: np.ndarray, height: int, width: int,
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield resize_aligned's result band by band: the slice of its rows, and their values.
-
-    The values lie in the cache, and hold until the next band is asked for.
-    """
-    if image.shape == (height, width):
-        for band in bands(height, 4 * width):
-            yield band, image[band]
-        return
-    rows = _resize_width(image, width)
-    values = np.empty((0, width), np.float32)
-    for band in bands(height, 4 * width):
-        count = band.stop - band.start
-        if count > len(values):
-            values = np.empty((count, width), np.float32)
-        _blend(rows, height, band, values[:count])
-        yield band, values[:count]
+def resize_to_depth(image: np.ndarray, formula: DepthFormula, out: np.ndarray) -> None:
+    """Resize (h, w) float32 to out's size (H, W) float32, and make depth of it by the formula."""
+    _resize(*_arguments(image, out), True, *formula, out)
 
 
-def _resize_width(image: np.ndarray, width: int) -> np.ndarray:
-    """Resize (h, w) to (h, width), while there are few rows: whole rows are quick to gather."""
-    if image.shape[1] == width:
-        return np.ascontiguousarray(image)
-    return cv2.transpose(_resize_rows(cv2.transpose(np.ascontiguousarray(image)), width))
-
-
-def _resize_rows(rows: np.ndarray, count: int) -> np.ndarray:
-    result = np.empty((count, rows.shape[1]), np.float32)
-    for band in bands(count, rows[0].nbytes):
-        _blend(rows, count, band, result[band])
-    return result
-
-
-def _blend(rows: np.ndarray, count: int, band: slice, out: np.ndarray) -> None:
-    """Interpolate between rows (n, m), spread over `count`: those of a band go into `out`."""
-    first, second, share = (each[band] for each in _places(len(rows), count))
-    difference = rows.take(second, axis=0)
-    # with mode raise NumPy would take the rows into an array of its own first
-    rows.take(first, axis=0, out=out, mode='clip')
-    difference -= out
-    difference *= share
-    out += difference
+def _arguments(image: np.ndarray, out: np.ndarray) -> tuple:
+    return (np.require(image, np.float32, ['C', 'W']), *_places(image.shape[0], out.shape[0]),
+            *_places(image.shape[1], out.shape[1]))
 
 
 @functools.lru_cache(maxsize=32)
 def _places(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows before and after each place (count,), and the latter's share (count, 1)."""
+    """Return the rows before and after each of `count` places (count,), and the latter's share."""
     place = np.linspace(0, size - 1, count)
-    first = np.minimum(place.astype(np.intp), max(size - 2, 0))
+    first = place.astype(np.intp)
     second = np.minimum(first + 1, size - 1)
-    return first, second, (place - first).astype(np.float32)[:, None]
+    return first, second, (place - first).astype(np.float32)
+
+
+@loop('void(float32[:, ::1], intp[::1], intp[::1], float32[::1], intp[::1], intp[::1], '
+      'float32[::1], boolean, float32, float32, float32, boolean, float32, float32, '
+      'float32[:, ::1])')
+def _resize(image, top, bottom, down, left, right, across, to_depth,
+            numerator, factor, shift, reciprocal, min_range, max_range, out):
+    zero, one, infinity = np.float32(0), np.float32(1), np.float32(np.inf)
+    # the last two rows that were resized to the new width, and which they are
+    wide, held = np.empty((2, out.shape[1]), np.float32), np.full(2, -1)
+    for y in range(out.shape[0]):
+        above, below, share = image[top[y]], image[bottom[y]], down[y]
+        if image.shape[1] != out.shape[1]:
+            for row in (top[y], bottom[y]):
+                if held[row % 2] != row:
+                    held[row % 2] = row
+                    for x in range(out.shape[1]):
+                        value = image[row, left[x]]
+                        wide[row % 2, x] = value + across[x] * (image[row, right[x]] - value)
+            above, below = wide[top[y] % 2], wide[bottom[y] % 2]
+        if share == 0:  # what lies below may be no number
+            out[y] = above
+        else:
+            for x in range(out.shape[1]):
+                out[y, x] = above[x] + share * (below[x] - above[x])
+        if to_depth:
+            for x in range(out.shape[1]):
+                value = out[y, x]
+                divisor = factor * (one / value if reciprocal else value) + shift
+                depth = numerator / (zero if divisor < zero else divisor)
+                depth = infinity if depth > max_range else depth
+                out[y, x] = -infinity if depth < min_range else depth

@@ -1,10 +1,8 @@
 """From a model's output to metres. No ROS here."""
 import numpy as np
 
-from ..images.bands import bands
+from ..images.resampling import DepthFormula, resize_to_depth
 from ..models import Unit
-
-LARGEST = np.finfo(np.float32).max
 
 MODES = ('nominal', 'fixed', 'reference', 'ground')
 
@@ -43,34 +41,20 @@ def to_metres(
     output: np.ndarray, unit: Unit, mode: str, factor: float, shift: float,
     min_range: float, max_range: float, out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Turn a model's output (H, W) into depth in metres along z, float32, into `out` where given.
+    """Turn a model's output (h, w) into depth in metres along z, float32, into `out` where given.
 
+    `out` (H, W) may have another size: the output is resampled first, as the models' authors do.
     With the inverse depth d in 1/m (output / 100, the output, or 1 / output, by its unit):
     'nominal' is factor / d; 'fixed', and 'reference' and 'ground' with the factor and shift that
     were fitted, are 1 / (factor * d + shift).
     Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
     such as sky), -Inf nearer than min_range, NaN where the output is not a number.
     """
-    depth = np.empty_like(output) if out is None else out
-    with np.errstate(divide='ignore', invalid='ignore'):
-        for band in bands(len(output), output[:1].nbytes):
-            values, metres = output[band], depth[band]
-            if mode == 'nominal' and unit is Unit.METRES:
-                np.multiply(values, np.float32(factor), out=metres)
-            elif mode == 'nominal':
-                hundred = 100 if unit is Unit.HUNDRED_PER_METRE else 1
-                np.divide(np.float32(factor * hundred), values, out=metres)
-            else:
-                weight = factor / 100 if unit is Unit.HUNDRED_PER_METRE else factor
-                if unit is Unit.METRES:
-                    np.divide(np.float32(weight), values, out=metres)
-                else:
-                    np.multiply(values, np.float32(weight), out=metres)
-                metres += np.float32(shift)
-                # np.maximum with a scalar takes three times as long
-                np.clip(metres, np.float32(0), LARGEST, out=metres)
-                np.divide(np.float32(1), metres, out=metres)
-            # divided by 0: a mask takes ten times as long where near and far pixels alternate
-            np.divide(metres, metres <= max_range, out=metres)
-            metres[metres < min_range] = -np.inf
-    return depth
+    if out is None:
+        out = np.empty(output.shape, np.float32)
+    scale = 100 if unit is Unit.HUNDRED_PER_METRE else 1
+    numerator, factor, shift = (
+        (factor * scale, 1.0, 0.0) if mode == 'nominal' else (1.0, factor / scale, shift))
+    resize_to_depth(output, DepthFormula(
+        numerator, factor, shift, unit is Unit.METRES, min_range, max_range), out)
+    return out

@@ -1,5 +1,5 @@
 """From a camera frame to the tensor that a network takes, as each model's authors prepare it."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import math
 from typing import Literal
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..images.cubic import shrink_cubic
 from .vit import PATCH
 
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # ImageNet's, RGB
@@ -111,8 +112,10 @@ def prepare_frame(
     # Channel by channel: OpenCV and NumPy are several times faster on a plane than on pixels of
     # three. All of it is linear, so the division by 255 and the normalisation are one, at the end.
     frame = np.empty((3, *sizes[-1]), np.float32)
-    for channel, plane in enumerate(cv2.split(rgb)):
-        plane = plane.astype(np.float32)
+    planes: Iterable[np.ndarray] = (plane.astype(np.float32) for plane in cv2.split(rgb))
+    if 4 * sizes[0][0] * sizes[0][1] < height * width:  # else OpenCV is the faster one
+        planes = shrink_cubic(rgb, *sizes[0], frame_format.clip)
+    for channel, plane in enumerate(planes):
         for h, w in sizes:
             if plane.shape != (h, w):
                 plane = cv2.resize(plane, (w, h), interpolation=cv2.INTER_CUBIC)

@@ -1,4 +1,5 @@
 """What is published of one camera's depth."""
+import math
 import time
 
 import cv2
@@ -10,15 +11,13 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from torch import Tensor
 
-from ..images.cloud_filters import flying_pixels, height_mask, voxel_filter
-from ..images.colours import pack_colours
+from ..images.cloud_filters import flying_pixels
 from ..images.intrinsics import Intrinsics
-from ..images.points import unproject
 from ..images.preview import colour_depth, slice_mask, write_status
 from ..metres.units import to_metres
 from ..models import Unit
 from ..msg import DepthStatus
-from ..ros.cloud_messages import points_to_cloud
+from ..ros.cloud_messages import depth_to_cloud
 from ..ros.events import PublisherEventCallbacks
 from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
 from ..ros.parameters import Settings
@@ -158,30 +157,23 @@ class CameraOutputs:
         if scale is None:
             depth[...] = np.nan
             return depth
-        for band, values in stream.resample_bands(output, height, width):
-            to_metres(values, stream.engine.spec.unit, settings['scale.mode'], *scale,
-                      settings['output.min_range'], settings['output.max_range'], depth[band])
-        return depth
+        return to_metres(
+            output.numpy(), stream.engine.spec.unit, settings['scale.mode'], *scale,
+            settings['output.min_range'], settings['output.max_range'], depth)
 
     def _cloud(
         self, depth: np.ndarray, rgb: np.ndarray, camera: Intrinsics, header: Header,
         settings: Settings,
     ) -> PointCloud2:
         """Depth (H, W) in metres, which it may change, -> the cloud that is asked for."""
-        stride, organized = settings['points.stride'], settings['points.organized']
         if settings['points.remove_edges']:
             depth[flying_pixels(depth)] = np.nan
-        points = unproject(depth, camera, stride)
-        low, high = settings['points.min_height'], settings['points.max_height']
-        if (low, high) != ANY_HEIGHT:
-            points[~height_mask(points, low, high)] = np.nan
-        colours = None
-        if settings['points.color']:
-            if rgb.shape[:2] != depth.shape:
-                rgb = cv2.resize(rgb, depth.shape[::-1], interpolation=cv2.INTER_AREA)
-            colours = pack_colours(rgb, stride)
-        if settings['points.voxel'] and not organized:
-            points, colours = voxel_filter(
-                points, None if colours is None else colours[..., None], settings['points.voxel'])
-            points, colours = points[None], None if colours is None else colours[None, :, 0]
-        return points_to_cloud(points, colours, organized, header, self._messages[self._points])
+        if not settings['points.color']:
+            rgb = None
+        elif rgb.shape[:2] != depth.shape:
+            rgb = cv2.resize(rgb, depth.shape[::-1], interpolation=cv2.INTER_AREA)
+        heights = settings['points.min_height'], settings['points.max_height']
+        return depth_to_cloud(
+            depth, rgb, camera, header, settings['points.stride'], settings['points.organized'],
+            (-math.inf, math.inf) if heights == ANY_HEIGHT else heights, settings['points.voxel'],
+            self._messages[self._points])

@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter as RosParameter
 from std_srvs.srv import Trigger
 
 from ..engines import EngineError
+from ..images.loops import LoopError
 from ..metres.units import ScaleError
 from ..models import CheckpointError, FrameTooSmallError
 from ..ros import parameters
@@ -35,7 +36,7 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE, ERROR = TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
 
 # what a wrong parameter or file may raise while loading; anything else is a defect and gets a trace
-EXPECTED = (CheckpointError, EngineError, FrameTooSmallError, ScaleError,
+EXPECTED = (CheckpointError, EngineError, FrameTooSmallError, LoopError, ScaleError,
             parameters.ParameterError)
 
 

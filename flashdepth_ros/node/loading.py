@@ -5,6 +5,7 @@ import time
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from ..engines import Engine, open_engine
+from ..images.loops import compile_loops
 from ..metres.units import check_mode
 from ..models import ModelSpec
 from ..ros.parameters import Settings
@@ -50,10 +51,14 @@ def choose(settings: Settings) -> tuple[ModelSpec, str, str]:
 def load_model(
     spec: ModelSpec, weights: str, warning: str, settings: Settings, log: RcutilsLogger,
 ) -> LoadedModel:
-    """Open the engine of what `choose` chose, and warm it up; EngineError, CheckpointError."""
+    """Open the engine of what `choose` chose, and warm it up, so that no frame waits for it.
+
+    EngineError, CheckpointError, LoopError.
+    """
     if warning:
         log.warning(warning)
     begin = time.perf_counter()
+    compile_loops()
     height = width = 0  # the first frame tells
     if settings['input.height'] and settings['input.width']:
         height, width = spec.frame.network_size(

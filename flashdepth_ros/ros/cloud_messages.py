@@ -1,15 +1,48 @@
 """Points -> PointCloud2."""
-import cv2
+import math
+
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from ..images.bands import bands
+from ..images.cloud_filters import voxel_filter
+from ..images.intrinsics import Intrinsics
+from ..images.points import ANY_HEIGHT, fill_points, grid_size
 from .message import data_view
 
 _FLOATS = [
     PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
     for i, name in enumerate(('x', 'y', 'z', 'rgb'))]
+
+
+def depth_to_cloud(
+    depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, header: Header,
+    stride: int = 1, organized: bool = False, heights: tuple[float, float] = ANY_HEIGHT,
+    voxel: float = 0.0, out: PointCloud2 | None = None,
+) -> PointCloud2:
+    """Depth (H, W) in metres and colours -> PointCloud2, into `out` where given.
+
+    rgb, intrinsics, stride, heights: as fill_points takes them. organized: keep the grid, with NaN
+    for no value; otherwise one row of the points that have a value. voxel: keep one point in each
+    cube of this size in metres, unless organized; 0 is all.
+    """
+    message = out or PointCloud2()
+    height, width = grid_size(intrinsics, stride)
+    channels = 3 if rgb is None else 4
+    shape = height * width, channels
+    if voxel and not organized:
+        points = np.empty(shape, np.float32)
+        points = points[:fill_points(depth, rgb, intrinsics, stride, False, heights, points)]
+        points, colours = voxel_filter(
+            points[:, :3], None if rgb is None else points[:, 3:], voxel)
+        return points_to_cloud(
+            points[None], None if colours is None else colours[None, :, 0], False, header, message)
+    points = data_view(message, 4 * math.prod(shape)).view(np.float32).reshape(shape)
+    count = fill_points(depth, rgb, intrinsics, stride, organized, heights, points)
+    del points  # a message cannot be shortened while an array looks into it
+    if not organized:
+        height, width = 1, count
+    return _describe(message, height, width, channels, not organized, header)
 
 
 def points_to_cloud(
@@ -18,39 +51,29 @@ def points_to_cloud(
 ) -> PointCloud2:
     """Points (H, W, 3) float32 with NaN for no value -> PointCloud2, into `out` where given.
 
-    colours: (H, W) of the points as pack_colours gives them, or None for no field rgb.
+    colours: (H, W) float32 with the bits that fill_points gives them, or None for no field rgb.
     organized: keep the grid and the NaN; otherwise one row of the points that have a value.
     """
     message = out or PointCloud2()
-    channels = 3 if colours is None else 4
-    shape, keep = points.shape[:2], None
+    if colours is not None:
+        points = np.concatenate([points, colours[..., None]], 2)
     if not organized:
-        keep = np.isfinite(points[..., 2])
-        shape = (1, int(np.count_nonzero(keep)))
-        if shape[1] == keep.size:
-            keep = None
+        points = points[np.isfinite(points[..., 2])][None]
+    height, width, channels = points.shape
+    data_view(message, points.nbytes).view(np.float32)[...] = points.ravel()
+    return _describe(message, height, width, channels, not organized, header)
+
+
+def _describe(
+    message: PointCloud2, height: int, width: int, channels: int, is_dense: bool, header: Header,
+) -> PointCloud2:
+    """Say what the first height * width points in the message's data are; cut off the rest."""
     message.header = header
-    message.height, message.width = shape
+    message.height, message.width = height, width
     message.fields = _FLOATS[:channels]
     message.is_bigendian = False
-    message.is_dense = not organized
+    message.is_dense = is_dense
     message.point_step = 4 * channels
-    message.row_step = message.point_step * shape[1]
-    # whole points are one element each: picking rows of floats is many times slower
-    cloud = data_view(message, message.row_step * shape[0]).view(f'V{message.point_step}')
-    if not len(cloud):
-        return message
-    end = 0
-    for band in bands(len(points), message.point_step * points.shape[1]):
-        whole = np.ascontiguousarray(points[band])
-        if colours is not None:
-            coloured = np.empty((*whole.shape[:2], 4), np.float32)
-            packed = np.ascontiguousarray(colours[band], np.uint32).view(np.float32)
-            cv2.mixChannels([whole, packed], [coloured], [0, 0, 1, 1, 2, 2, 3, 3])
-            whole = coloured
-        whole = whole.view(cloud.dtype).ravel()
-        if keep is not None:
-            whole = whole[keep[band].ravel()]
-        begin, end = end, end + len(whole)
-        cloud[begin:end] = whole
+    message.row_step = message.point_step * width
+    data_view(message, message.row_step * height)
     return message

@@ -1,11 +1,11 @@
 """One camera through time: its temporal state, and the rules for forgetting it. No ROS here."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from ..engines import Engine, State
-from ..images.resampling import resize_aligned, resized_bands
+from ..images.resampling import resize_aligned
 from ..models import prepare_frame
 
 
@@ -40,13 +40,6 @@ class DepthStream:
     def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
         """Resize an output (h, w) to the camera's size as the models' authors do, before metres."""
         return resize_aligned(output.numpy(), height, width)
-
-    @staticmethod
-    def resample_bands(
-        output: torch.Tensor, height: int, width: int,
-    ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield what `resample` gives band by band: the slice of rows, and their values."""
-        return resized_bands(output.numpy(), height, width)
 
 
 def step_together(

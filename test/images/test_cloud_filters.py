@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 import pytest
 
-from flashdepth_ros.images.cloud_filters import flying_pixels, height_mask, voxel_filter
+from flashdepth_ros.images.cloud_filters import flying_pixels, voxel_filter
 from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.images.points import unproject
 
@@ -166,11 +166,3 @@ def test_small_voxels_of_a_large_cloud():
 def test_impossible_voxels_are_refused(size):
     with pytest.raises(ValueError, match='no size'):
         voxel_filter(np.array([[0, 0, 0], [99, 99, 99]], np.float32), None, size)
-
-
-def test_heights_are_up_from_the_camera():
-    points = np.array([[0, -0.5, 1], [0, 0.9, 1], [0, 1.0, 1], [0, -1.1, 1], [0, np.nan, np.nan]],
-                      np.float32)
-    # y is down: 0.5 m above, 0.9 m below, 1 m below, 1.1 m above the camera, no value
-    assert_array_equal(height_mask(points, -0.95, 1.0), [True, True, False, False, False])
-    assert height_mask(points.reshape(5, 1, 3), -0.95, 1.0).shape == (5, 1)

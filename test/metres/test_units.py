@@ -10,7 +10,7 @@ from flashdepth_ros.models import Unit
 
 def metres(output, unit=Unit.HUNDRED_PER_METRE, mode='nominal', factor=1.0, shift=0.0,
            low=0.1, high=100.0):
-    return to_metres(np.array(output, np.float32), unit, mode, factor, shift, low, high)
+    return to_metres(np.array([output], np.float32), unit, mode, factor, shift, low, high)[0]
 
 
 def test_nominal_is_factor_times_100_by_the_output():
@@ -31,6 +31,18 @@ def test_range_and_no_value():
     assert_allclose(metres([0.5, 2000.0, 0.0, nan, 1.0]), [inf, -inf, inf, nan, 100.0])
     # below zero after the shift is behind infinity, not behind the camera
     assert_allclose(metres([1.0, 2.0], mode='fixed', shift=-0.02), [inf, inf])
+    assert_allclose(metres([-1.0, -0.0]), [inf, inf])
+    # an inverse depth without end is right before the camera
+    assert_allclose(metres([inf, -inf]), [-inf, inf])
+    assert_allclose(metres([inf, 0.0, nan, 300.0], Unit.METRES), [inf, -inf, nan, inf])
+
+
+def test_metres_of_another_size_are_resampled_before_they_are_metres():
+    # halfway between 10 and 30 is 20, and 100 / 20 is 5 m, not the 6.7 m halfway between 10 and 3.3
+    out = np.empty((2, 3), np.float32)
+    assert to_metres(np.array([[10, 30], [10, 30]], np.float32), Unit.HUNDRED_PER_METRE, 'nominal',
+                     1.0, 0.0, 0.1, 100.0, out) is out
+    assert_allclose(out, [[10, 5, 100 / 30]] * 2, rtol=1e-6)
 
 
 def test_a_fit_of_the_inverse_depth_gives_the_metres_of_the_output():

@@ -106,7 +106,8 @@ def test_the_requirements_of_a_robot_are_those_of_setup(extra):
         text = (ROOT / 'config' / 'requirements' / f'{name}.txt').read_text()
         return {line.partition('#')[0].strip() for line in text.splitlines()} - {''}
 
-    # OpenCV is the distribution's
-    assert lines('robot') - {'numpy<2'} == set(basis) - {'numpy', 'opencv-python-headless'}
+    # OpenCV and Numba are the distribution's
+    assert lines('robot') - {'numpy<2'} == set(basis) - {
+        'numpy', 'opencv-python-headless', 'numba'}
     assert 'numpy<2' in lines('robot')
     assert lines(extra) == {'-r robot.txt', *listed}

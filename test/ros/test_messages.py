@@ -7,10 +7,9 @@ import pytest
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
-from flashdepth_ros.images.colours import pack_colours
 from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.images.points import unproject
-from flashdepth_ros.ros.cloud_messages import points_to_cloud
+from flashdepth_ros.ros.cloud_messages import depth_to_cloud, points_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image, depth_view, image_to_rgb, rgb_to_image
 from flashdepth_ros.ros.message import MessageError
 
@@ -90,58 +89,67 @@ def test_clouds():
     camera = Intrinsics(10.0, 10.0, 3.0, 2.0, 7, 5)
     depth = np.full((5, 7), 2.0, np.float32)
     depth[1, 2] = np.nan
-    points = unproject(depth, camera)
     out = PointCloud2()
-    grid = points_to_cloud(points, pack_colours(RGB), True, Header(), out)
+    grid = depth_to_cloud(depth, RGB, camera, Header(frame_id='c'), organized=True, out=out)
+    assert grid is out and grid.header.frame_id == 'c'
     assert (grid.height, grid.width, grid.point_step, grid.row_step) == (5, 7, 16, 112)
-    assert not grid.is_dense
+    assert not grid.is_dense and not grid.is_bigendian
     assert [(field.name, field.offset) for field in grid.fields] == [
         ('x', 0), ('y', 4), ('z', 8), ('rgb', 12)]
     floats = np.frombuffer(grid.data, np.float32).reshape(5, 7, 4).copy()
-    assert_array_equal(floats[..., :3], points)
+    assert_array_equal(floats[..., :3], unproject(depth, camera))
     packed = floats[..., 3].view(np.uint32)
     assert_array_equal(packed >> 16 & 255, RGB[..., 0])
     assert_array_equal(packed & 255, RGB[..., 2])
-    dense = points_to_cloud(points, None, False, Header(), out)
+    dense = depth_to_cloud(depth, None, camera, Header(), out=out)
     assert (dense.height, dense.width, dense.point_step, dense.is_dense) == (1, 34, 12, True)
-    assert len(dense.data) == 34 * 12
+    assert len(dense.data) == dense.row_step == 34 * 12
     assert np.isfinite(np.frombuffer(dense.data, np.float32)).all()
-    empty = points_to_cloud(
-        np.full((5, 7, 3), np.nan, np.float32), pack_colours(RGB), False, Header(), out)
-    assert (empty.width, len(empty.data)) == (0, 0)
+    empty = depth_to_cloud(np.full((5, 7), np.nan, np.float32), RGB, camera, Header(), out=out)
+    assert (empty.width, empty.row_step, len(empty.data)) == (0, 0, 0)
+    assert depth_to_cloud(depth, RGB, camera, Header(), 2, out=out).width == 12
 
 
-@pytest.mark.parametrize('stride', [1, 2, 3])
+@pytest.mark.parametrize('coloured', [False, True])
+def test_a_cloud_of_voxels(coloured):
+    """One point of each cube, with the colour of its pixel."""
+    camera = Intrinsics(10.0, 10.0, 3.0, 2.0, 7, 5)
+    depth = np.random.default_rng(0).uniform(1, 2, (5, 7)).astype(np.float32)
+    depth[2, 3] = np.nan
+    rgb = RGB if coloured else None
+    every = depth_to_cloud(depth, rgb, camera, Header())
+    cloud = depth_to_cloud(depth, rgb, camera, Header(), voxel=0.25)
+    points, kept = (np.frombuffer(each.data, f'V{each.point_step}').tolist()
+                    for each in (every, cloud))
+    assert kept == [point for point in points if point in kept] and 5 < len(kept) < len(points)
+    xyz = np.array([np.frombuffer(point, np.float32)[:3] for point in kept])
+    cubes = np.floor(xyz / np.float32(0.25)).astype(int)
+    assert len(np.unique(cubes, axis=0)) == len(kept)
+    # an organized cloud keeps its grid
+    assert depth_to_cloud(depth, rgb, camera, Header(), organized=True, voxel=0.25).width == 7
+
+
 @pytest.mark.parametrize('missing', [0.0, 0.3, 1.0])
 @pytest.mark.parametrize('coloured', [False, True])
 @pytest.mark.parametrize('organized', [False, True])
-def test_clouds_point_by_point(stride, missing, coloured, organized):
+def test_clouds_of_points_one_by_one(missing, coloured, organized):
     """The bytes are those that writing one point after the other gives."""
     rng = np.random.default_rng(4)
-    rgb = rng.integers(0, 256, (11, 14, 3), dtype=np.uint8)
-    points = rng.normal(size=(*rgb[::stride, ::stride].shape[:2], 3)).astype(np.float32)
+    colours = rng.integers(0, 1 << 24, (11, 14), dtype=np.uint32)
+    points = rng.normal(size=(11, 14, 3)).astype(np.float32)
     points[rng.random(points.shape[:2]) < missing] = np.nan
     expected = b''
-    for point, (red, green, blue) in zip(
-            points.reshape(-1, 3), rgb[::stride, ::stride].reshape(-1, 3).tolist(), strict=True):
+    for point, colour in zip(points.reshape(-1, 3), colours.ravel().tolist(), strict=True):
         if organized or not np.isnan(point[2]):
-            expected += point.tobytes()
-            if coloured:
-                expected += struct.pack('<I', red << 16 | green << 8 | blue)
+            expected += point.tobytes() + (struct.pack('<I', colour) if coloured else b'')
     cloud = points_to_cloud(
-        points, pack_colours(rgb, stride) if coloured else None, organized, Header())
+        points, colours.view(np.float32) if coloured else None, organized, Header())
     assert cloud.data.tobytes() == expected
     assert cloud.row_step * cloud.height == len(expected)
     assert cloud.height * cloud.width * cloud.point_step == len(expected)
 
 
-def test_colours_never_make_a_point_look_like_none():
-    packed = pack_colours(np.full((2, 2, 3), 255, np.uint8))
-    assert np.isfinite(packed.view(np.float32)).all()
-    assert packed.tolist() == [[0xFFFFFF] * 2] * 2
-
-
 def test_a_cloud_of_no_points():
     cloud = points_to_cloud(
-        np.zeros((1, 0, 3), np.float32), np.zeros((1, 0), np.uint32), False, Header())
+        np.zeros((1, 0, 3), np.float32), np.zeros((1, 0), np.float32), False, Header())
     assert (cloud.width, len(cloud.data)) == (0, 0)
