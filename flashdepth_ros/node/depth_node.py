@@ -10,14 +10,12 @@ import threading
 import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
-from rclpy.parameter import Parameter as RosParameter
 from std_srvs.srv import Trigger
 
 from ..engines import EngineError
@@ -28,7 +26,7 @@ from ..ros import parameters
 from ..ros.memory import release_memory
 from . import diagnostics, loading
 from .camera import Camera
-from .parameter_table import PARAMETERS, check_together, own_parameters
+from .live_settings import LiveSettings
 from .worker import Worker
 
 RCLError = rclpy_implementation.RCLError
@@ -87,18 +85,12 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._camera_resets = []             # a reset service for each camera that has a name
         self._ready = threading.Condition()  # a frame waits, or the worker must end
         self._worker: Worker | None = None   # while the node is active
-        self._active = False                 # or about to be: the settings are being used
         # held while engine or cameras come and go, and while diagnostics look at them
         self._members = threading.Lock()
 
-        self._table = {}                     # the parameters that are declared
-        self._wrong_parameters: dict[str, str] = {}
-        self._declare(PARAMETERS)
-        self._declare_own_parameters()
-        self._unknown = parameters.unknown(self, self._table)
-        for problem in self._unknown:
+        self._settings = LiveSettings(self, self._on_change)
+        for problem in self._settings.unknown:
             self.get_logger().warning(problem)
-        self.add_on_set_parameters_callback(self._on_change)
 
         self._images = MutuallyExclusiveCallbackGroup()
         self._timers_and_services = MutuallyExclusiveCallbackGroup()
@@ -112,7 +104,7 @@ class DepthNode(LifecycleNodeMixin, Node):
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
             post_callback=self._on_clock_jump)
-        if self._settings['autostart']:
+        if self._settings.now['autostart']:
             # a group of its own, so that it is not due again before it has removed itself
             self._autostart = self.create_timer(
                 0.0, self._start, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
@@ -122,31 +114,9 @@ class DepthNode(LifecycleNodeMixin, Node):
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    # Parameters
-
-    def _declare(self, table: parameters.Table) -> None:
-        problems = parameters.declare(self, table)
-        self._wrong_parameters |= problems
-        self._table |= table
-        self._settings = parameters.read(self, self._table)
-
-    def _declare_own_parameters(self) -> None:
-        """Declare what cameras with names have for themselves, once for each name."""
-        own = own_parameters(self._settings['cameras'])
-        self._declare({name: row for name, row in own.items() if name not in self._table})
-
-    def _on_change(self, changes: list[RosParameter]) -> SetParametersResult:
-        result = parameters.check_change(
-            changes, self._table, self._settings, self._active, check_together)
-        if result.successful:
-            for change in changes:
-                self._wrong_parameters.pop(change.name, None)
-            # one assignment: a frame sees all of a change or nothing of it
-            self._settings = {**self._settings, **{
-                change.name: change.value for change in changes if change.name in self._table}}
-            for camera in self._cameras:
-                camera.input.take_running(self._settings)
-        return result
+    def _on_change(self, settings: parameters.Settings) -> None:
+        for camera in self._cameras:
+            camera.input.take_running(settings)
 
     # Transitions
 
@@ -158,14 +128,14 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     @_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = True  # from here on a parameter that is accepted is one that runs
+        self._settings.in_use = True  # from here on a parameter that is accepted is one that runs
         self._load()  # again only if a parameter has changed since
-        if [camera.name for camera in self._cameras] != self._settings['cameras']:
+        if [camera.name for camera in self._cameras] != self._settings.now['cameras']:
             self._open_cameras()
         for camera in self._cameras:
-            camera.configure(self._model.engine, self._settings)
+            camera.configure(self._model.engine, self._settings.now)
         result = super().on_activate(state)
-        self._worker = Worker(self, self._cameras, lambda: self._settings, self._ready)
+        self._worker = Worker(self, self._cameras, lambda: self._settings.now, self._ready)
         self._worker.start()
         for camera in self._cameras:
             camera.scale.subscribe()
@@ -205,12 +175,9 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _load(self) -> None:
         """Open the engine that the parameters ask for, unless it is open."""
-        self._declare_own_parameters()
-        settings = self._settings
-        if self._wrong_parameters:
-            raise parameters.ParameterError('; '.join(self._wrong_parameters.values()))
-        if problem := check_together(settings):
-            raise parameters.ParameterError(problem)
+        self._settings.declare_cameras()
+        self._settings.check()
+        settings = self._settings.now
         if self._model is not None and self._model.fits(settings):
             loading.check_modes(self._model.engine.spec, settings)
             return
@@ -222,7 +189,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         """End the worker after the frame in progress, and forget the temporal state."""
         for camera in self._cameras:
             camera.input.unsubscribe()
-        self._active = False
+        self._settings.in_use = False
         if self._worker is None:  # it was not active: there is no temporal state
             return
         self._worker.stop()
@@ -241,9 +208,9 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _open_cameras(self) -> None:
         self._close_cameras()
-        for name in self._settings['cameras']:
+        for name in self._settings.now['cameras']:
             camera = Camera(
-                self, name, self._model.engine, self._settings, self._ready, self._images)
+                self, name, self._model.engine, self._settings.now, self._ready, self._images)
             with self._members:
                 self._cameras.append(camera)
             if name:
@@ -270,7 +237,7 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def end(self, timeout: float) -> None:
         """Leave ROS in order, at the end of the process; wait that long for a frame in progress."""
-        self._active = False
+        self._settings.in_use = False
         if self._worker is not None:
             self._worker.stop(timeout)
         self.destroy_node()
@@ -304,7 +271,7 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _look_around(self) -> None:
         """Once a second: follow publishers that come and go, and publish diagnostics."""
-        name, settings = self.get_fully_qualified_name().lstrip('/'), self._settings
+        name, settings = self.get_fully_qualified_name().lstrip('/'), self._settings.now
         state = self._state_machine.current_state[1]
         with self._members:
             cameras = []
@@ -315,7 +282,7 @@ class DepthNode(LifecycleNodeMixin, Node):
                         cameras.append(camera.snapshot())
             engine = diagnostics.engine_in_use(self._model and self._model.engine, cameras)
             warning = '; '.join(filter(None, (
-                *self._unknown, self._model.warning if self._model else '')))
+                *self._settings.unknown, self._model.warning if self._model else '')))
         self._diagnostics.publish(diagnostics.report(
             self.get_clock().now().to_msg(), name, state, engine, cameras, settings, self.problem,
             warning))
