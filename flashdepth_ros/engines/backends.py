@@ -5,9 +5,10 @@ import torch
 
 from ..models import ModelSpec, model_spec
 from .engine import Engine, EngineError, Request
-from .fallback import FallbackEngine, PreparingEngine
+from .fallback import FallbackEngine
 from .onnx import OnnxEngine
 from .openvino import OpenVinoEngine
+from .preparing import PreparingEngine
 from .pytorch import TorchEngine
 from .tensorrt import TensorRtEngine, TensorRtRtxEngine
 
@@ -38,7 +39,8 @@ def open_engine(
 
     weights: a .pth or .safetensors file, or 'random'. precision: 'auto' or what the backend offers.
     path: a file that export_engine made, in place of the cache. fallback: run PyTorch where the
-    backend cannot. at_once: with backend 'auto', run PyTorch until the fastest is prepared.
+    backend cannot. at_once: prepare engines while frames come; meanwhile PyTorch runs with backend
+    'auto' or a fallback, and NotReadyError comes where the backend was named.
     threads: of a CPU to compute on; 0 is a thread on each core.
     Raises EngineError, CheckpointError or ValueError, each with the remedy.
     """
@@ -54,6 +56,12 @@ def open_engine(
     request = Request(
         spec, str(weights), device, offered[0] if precision == 'auto' else precision,
         height, width, streams, path, threads)
-    if backend == 'auto' and at_once and name != 'torch' and precision == 'auto':
-        return PreparingEngine(BACKENDS[name], request)
+    if at_once and name != 'torch' and not path:
+        try:
+            if backend == 'auto' and precision == 'auto':
+                return PreparingEngine(BACKENDS[name], request)
+            return PreparingEngine(BACKENDS[name], request, not fallback, fallback)
+        except EngineError:
+            if not fallback:
+                raise
     return FallbackEngine(BACKENDS[name], request) if fallback else BACKENDS[name](request)

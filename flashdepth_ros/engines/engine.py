@@ -15,6 +15,10 @@ class EngineError(RuntimeError):
     """An engine cannot be opened or run; the message says why and what to do."""
 
 
+class NotReadyError(EngineError):
+    """An engine is being prepared; a later frame finds it. The message says which."""
+
+
 def missing(packages: str, purpose: str, error: ImportError) -> EngineError:
     """Return the error for a library that cannot be imported."""
     return EngineError(
@@ -97,6 +101,15 @@ class Engine(ABC):
 
         Itself if nothing differs. Both may be used; weights are shared where that is possible.
         """
+
+    @property
+    def preparing(self) -> str:
+        """What is being prepared meanwhile, '' for nothing."""
+        return ''
+
+    def steps_apart(self, height: int, width: int, streams: int) -> bool:
+        """Say whether so many frames of a size are better stepped one by one for now."""
+        return False
 
     @abstractmethod
     def memory(self) -> int:

@@ -1,7 +1,5 @@
-"""PyTorch in place of another engine: while that is prepared, or where it cannot be had."""
-from collections import Counter
+"""PyTorch in place of an engine that cannot be had."""
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 import copy
 from dataclasses import replace
 import logging
@@ -9,17 +7,15 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from .engine import MOST_SIZES, Engine, EngineError, Request, State
+from .engine import Engine, EngineError, Request, State
 from .pytorch import TorchEngine
-
-STEADY = 3  # frames of one size after which an engine for it is worth preparing
 
 log = logging.getLogger(__name__)
 
-StandIn = TypeVar('StandIn', bound='_StandIn')
+Stand = TypeVar('Stand', bound='StandIn')
 
 
-class _StandIn(Engine):
+class StandIn(Engine):
     """Acts as `_engine`, which PyTorch may stand in for; attributes are the running engine's."""
 
     _engine: Engine
@@ -39,7 +35,7 @@ class _StandIn(Engine):
             device = 'cpu'  # an Intel GPU's tensors lie there
         return TorchEngine(replace(self._request, device=device, precision='fp32', path=''))
 
-    def _running(self: StandIn, engine: Engine) -> StandIn:
+    def _running(self: Stand, engine: Engine) -> Stand:
         other = copy.copy(self)
         other._engine = engine
         return other
@@ -53,11 +49,18 @@ class _StandIn(Engine):
     def warm_up(self) -> None:
         self._engine.warm_up()
 
+    @property
+    def preparing(self) -> str:
+        return self._engine.preparing
+
+    def steps_apart(self, height: int, width: int, streams: int) -> bool:
+        return self._engine.steps_apart(height, width, streams)
+
     def memory(self) -> int:
         return self._engine.memory()
 
 
-class FallbackEngine(_StandIn):
+class FallbackEngine(StandIn):
     """The engine of a backend, or PyTorch in its place from the moment that it cannot be opened.
 
     `fell_back` says why PyTorch runs.
@@ -94,67 +97,3 @@ class FallbackEngine(_StandIn):
     def close(self) -> None:
         for engine in self._opened.values():
             engine.close()
-
-
-class PreparingEngine(_StandIn):
-    """PyTorch at once, and a faster engine from the moment that it is ready.
-
-    Exporting a graph takes many seconds, and the size is known only from the first frame: a robot
-    shall not be without depth for so long. The faster engine is prepared in another process once
-    frames of a size keep coming, opened on a thread, and takes over between two frames with the
-    state as it is.
-    """
-
-    def __init__(self, open_engine: Callable[[Request], Engine], request: Request):
-        super().__init__(request)
-        self._open = open_engine
-        self._slow = self._engine = self._torch()
-        self._seen: Counter = Counter()
-        self._prepared: dict[tuple[int, int, int], Future] = {}
-        self._thread = ThreadPoolExecutor(1, 'engine preparation')
-
-    def resized(self, height: int, width: int, streams: int | None = None) -> 'PreparingEngine':
-        key = (height, width, streams or self.streams)
-        if key not in self._prepared:
-            self._seen[key] += 1
-            if self._seen[key] >= STEADY:
-                self._prepare(key)
-        future = self._prepared.get(key)
-        engine = None
-        if future is not None and future.done() and not future.cancelled():
-            engine = future.result()
-        return self._running(engine or self._slow.resized(*key))
-
-    def _prepare(self, key: tuple[int, int, int]) -> None:
-        height, width, streams = key
-        self._prepared[key] = self._thread.submit(self._make, replace(
-            self._request, height=height, width=width, streams=streams, apart=True))
-        while len(self._prepared) > MOST_SIZES:  # a publisher may send any number of sizes
-            oldest = next(iter(self._prepared))
-            self._seen.pop(oldest, None)
-            self._close(self._prepared.pop(oldest))
-
-    def _make(self, request: Request) -> Engine | None:
-        try:
-            engine = self._open(request)
-        except Exception as error:  # without it all goes on as it is
-            log.warning('torch keeps running: the faster engine cannot be had: %s', error)
-            return None
-        log.info('%s runs %s at %dx%d from now on', engine.backend, request.spec.name,
-                 request.width, request.height)
-        return engine
-
-    @staticmethod
-    def _close(future: Future) -> None:
-        def close(done: Future) -> None:
-            if not done.cancelled() and done.result() is not None:
-                done.result().close()
-        future.cancel()
-        future.add_done_callback(close)
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        for future in self._prepared.values():
-            self._close(future)
-        self._prepared.clear()
-        self._slow.close()

@@ -118,10 +118,6 @@ class GraphEngine(Engine):
         key = (height, width, streams or self.streams)
         if key in self._family:
             return self._family[key]
-        if self.request.path and key[:2] == (self.height, self.width):
-            raise EngineError(
-                f'engine.path {self.request.path} is for {self.streams} streams, and {key[2]} '
-                f'cameras have a frame now: export it for one stream, or leave engine.path empty')
         if self.request.path:
             raise EngineError(
                 f'engine.path {self.request.path} is for frames of {self.width}x{self.height}, and '
@@ -141,6 +137,9 @@ class GraphEngine(Engine):
             oldest = next(size for size in self._family if self._family[size] is not self)
             self._family.pop(oldest)._unload()
         return resized
+
+    def steps_apart(self, height: int, width: int, streams: int) -> bool:
+        return bool(self.request.path) and streams > self.streams  # the file is for so many
 
     @abstractmethod
     def _unload(self) -> None:

@@ -83,7 +83,8 @@ def report(
     name: of the node. state: of its lifecycle. problem: why the last transition failed. warning:
     what choosing the model had to warn of, '' for nothing.
     """
-    statuses = [_model_health(name, state, engine, settings, problem, warning)]
+    flows = any(camera.rate > 0 for camera in cameras)
+    statuses = [_model_health(name, state, engine, settings, problem, warning, flows)]
     for camera in cameras:
         statuses += [_input_health(name, camera), _output_health(name, camera)]
     return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
@@ -91,9 +92,12 @@ def report(
 
 def _model_health(
     name: str, state: str, engine: EngineSnapshot | None, settings: Settings,
-    problem: str | None, warning: str,
+    problem: str | None, warning: str, flows: bool,
 ) -> DiagnosticStatus:
-    """Tell whether there is a model, and whether its metres can be trusted."""
+    """Tell whether there is a model, and whether its metres can be trusted.
+
+    flows: depth comes out at this moment.
+    """
     nominal = any(of_camera(settings, camera)['scale.mode'] == 'nominal'
                   for camera in settings['cameras'])
     level, message = OK, state
@@ -101,6 +105,8 @@ def _model_health(
         level, message = ERROR, problem
     elif engine is not None:
         warnings = [text for text in (
+            engine.preparing and not flows
+            and f'no depth until an engine is ready for {engine.preparing}',
             engine.fell_back
             and f'torch runs in place of the chosen engine: {engine.fell_back}',
             warning, NOMINAL if nominal else '') if text]
@@ -113,6 +119,7 @@ def _model_health(
         values |= {
             'model': engine.model, 'backend': engine.backend, 'device': engine.device,
             'precision': engine.precision, 'network size': f'{engine.width}x{engine.height}',
+            'in preparation': engine.preparing,
             'licence of the official weights': engine.licence,
             'gpu memory (MB)': round(engine.memory / 1e6)}
     values['cpu memory (MB)'] = round(resident_memory() / 1e6)

@@ -46,13 +46,14 @@ class EngineSnapshot:
     width: int              # of the network's frame
     height: int
     memory: int             # bytes on the device
+    preparing: str          # what is being prepared meanwhile, '' for nothing
     fell_back: str | None   # why it runs in place of the engine that was asked for
 
     @classmethod
     def of(cls, engine: Engine) -> 'EngineSnapshot':
         return cls(engine.spec.name, engine.spec.licence, engine.backend, engine.device,
                    engine.precision, engine.width, engine.height, engine.memory(),
-                   engine.fell_back)
+                   engine.preparing, engine.fell_back)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import traceback
 from rclpy.node import Node
 from torch import Tensor
 
+from ..engines import EngineError, NotReadyError
 from ..ros.parameters import Settings
 from ..streams.depth_stream import step_together
 from .camera import Camera
@@ -80,7 +81,7 @@ class Worker:
                 by_size.setdefault(tuple(network_input.shape), []).append(
                     Frame(camera, arrival, picture, network_input, times))
 
-        for frames in by_size.values():
+        for frames in (batch for same_size in by_size.values() for batch in _batches(same_size)):
             with self._forgiving([frame.camera for frame in frames]):
                 begin = time.perf_counter()
                 outputs = step_together([frame.camera.stream for frame in frames],
@@ -120,14 +121,27 @@ class Worker:
         except Exception as error:
             if not self._node.context.ok():  # the process ends while a frame was under way
                 return
+            if isinstance(error, NotReadyError):  # diagnostics tell; a newer frame takes its place
+                for camera in cameras:
+                    camera.input.arrivals.counts.replaced += 1
+                return
             for camera in cameras:
                 camera.input.arrivals.counts.failed += 1
                 camera.input.bad_frame('frame', error)
-            # a message or a frame that cannot be used is no defect of ours: no trace
-            if not isinstance(error, ValueError):
+            # a frame or an engine that cannot be used is no defect of ours: no trace
+            if not isinstance(error, (ValueError, EngineError)):
                 self._node.get_logger().error(
                     f'a frame of {cameras[0].input.source} failed and was left out:\n'
                     f'{traceback.format_exc()}', throttle_duration_sec=5.0)
+
+
+def _batches(frames: list[Frame]) -> list[list[Frame]]:
+    """Divide frames of one size into those that are stepped together."""
+    height, width = frames[0].network_input.shape[1:]
+    engine = frames[0].camera.stream.engine
+    if len(frames) > 1 and engine.steps_apart(height, width, len(frames)):
+        return [[frame] for frame in frames]
+    return [frames]
 
 
 def _status_line(

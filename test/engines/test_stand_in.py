@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from flashdepth_ros.engines.engine import Engine, EngineError, Request
-from flashdepth_ros.engines.fallback import FallbackEngine, PreparingEngine
+from flashdepth_ros.engines.fallback import FallbackEngine
 from flashdepth_ros.engines.graph import in_one_piece
+from flashdepth_ros.engines.preparing import PreparingEngine
 from flashdepth_ros.engines.pytorch import TorchEngine
 from flashdepth_ros.models import model_spec
 

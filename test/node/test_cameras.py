@@ -10,6 +10,7 @@ from std_srvs.srv import Trigger
 
 from flashdepth_ros.ros.image_messages import rgb_to_image
 from flashdepth_ros.ros.message import stamp_to_ns
+from flashdepth_ros.tools import export_engine
 
 
 class Side:
@@ -159,3 +160,22 @@ def test_a_camera_may_have_parameters_of_its_own(rig):
     assert not refused.successful and refused.reason.startswith('front: output.min_range')
     assert not node.set_parameter('rear.scale.mode', 'nominal').successful  # while active
     assert not node.set_parameter('rear.scale.factor', -1.0).successful
+
+
+def test_an_engine_file_for_one_stream_serves_two_cameras_by_turns(rig, tmp_path):
+    pytest.importorskip('onnxruntime')
+    path = tmp_path / 'one.onnx'
+    assert export_engine.main(['flashdepth-nano', str(path), '--size', '98x84']) == 0
+    node = rig(**{'cameras': ['front', 'rear'], 'engine.backend': 'onnx', 'engine.path': str(path),
+                  'model.name': 'flashdepth-nano', 'model.weights': 'auto', 'input.short_side': 84})
+    front, rear = Side(node, 'front'), Side(node, 'rear')
+    assert node.change_state('configure') and node.change_state('activate'), node.depth_node.problem
+    front.connect()
+    rear.connect()
+    for i, rgb in enumerate(street(3)):
+        stamp = (i + 1) * SECOND // 10
+        front.send(rgb, stamp)
+        rear.send(rgb, stamp)
+        assert node.spin_until(lambda: front.has(stamp) and rear.has(stamp))  # noqa: B023
+        assert_allclose(front.depth(), rear.depth(), rtol=1e-5)
+    assert front.statuses[-1].backend == rear.statuses[-1].backend == 'onnx'
