@@ -29,7 +29,7 @@ BENCH_OPTIONS ?=
 TESTS ?= $(addprefix test/,images metres streams weights files models ros scoring simulation \
   training tools cameras node benchmark launch engines soak)
 PYTEST_OPTIONS ?= -ra
-# test files that run side by side: the tests wait half of their time
+# how many test files run side by side
 TEST_WORKERS ?= 2
 LINTED := flashdepth_ros test launch setup.py
 
@@ -61,7 +61,7 @@ demo: build
 
 test: build
 	$(ENVIRONMENT) && python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile \
-	  $(TESTS) $(PYTEST_OPTIONS)
+	  --no-loadscope-reorder $(TESTS) $(PYTEST_OPTIONS)
 
 bench: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.bench $(if $(MODEL),--model '$(MODEL)') $(BENCH_OPTIONS)

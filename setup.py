@@ -108,7 +108,7 @@ setup(
         'tensorrt': TENSORRT,
         'test': [
             'pytest<8.4',     # launch_pytest needs it
-            'pytest-xdist',   # the tests wait half of their time: two files run side by side
+            'pytest-xdist>=3.7',  # two files side by side: tests wait half of their time
             # make lint; of ament's linters only these three have wheels, which name no flake8
             'ruff', 'mypy',
             'ros-ament-flake8==0.19.2', 'flake8', 'flake8-quotes',
