@@ -56,6 +56,11 @@ class Camera:
         """Return the node's settings as they hold for this camera."""
         return of_camera(settings, self.name)
 
+    def look_around(self, settings: Settings) -> None:
+        """Follow publishers that come and go, and see what is wrong; once a second."""
+        self.input.look_around(self.settings(settings))
+        self.scale.look_around()
+
     def close(self) -> None:
         """Remove every topic."""
         self.input.unsubscribe()

@@ -277,7 +277,7 @@ class DepthNode(LifecycleNodeMixin, Node):
             cameras = []
             if self._worker is not None:
                 for camera in self._cameras:
-                    camera.input.look_around(settings)
+                    camera.look_around(settings)
                     if camera.stream is not None:
                         cameras.append(camera.snapshot())
             engine = diagnostics.engine_in_use(self._model and self._model.engine, cameras)

@@ -12,8 +12,6 @@ from types import ModuleType
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -26,12 +24,11 @@ from ..metres.pairing import Pairing
 from ..metres.samples import Samples, samples_from_depth_image, samples_from_points
 from ..ros.camera_info import read_calibration
 from ..ros.image_messages import image_to_depth
+from ..ros.matching_subscription import MatchingSubscription
 from ..ros.message import MessageError, stamp_to_ns
 from ..ros.parameters import ParameterError, Settings
 
-# of its own: a message is handed on at once, and several may come while the network works
-REFERENCE = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=5,
-                       reliability=qos_profile_sensor_data.reliability)
+DEPTH = 5    # a message is handed on at once, and several may come while the network works
 REGISTERED = 40_000    # pixels of a depth image that are brought into another camera, about
 MISSED = 1_000_000_000    # ns without a pair until that is told
 
@@ -65,7 +62,7 @@ class ReferenceSource:
         self._pairing = Pairing(round(1e9 * self._max_delay))
         self._last = 0    # stamp of the last frame that had a reference
         self._info: CameraInfo | None = None
-        self._subscriptions: list = []
+        self._subscriptions: list[MatchingSubscription] = []
         self._transforms, self._listener = None, None
         self._changing = threading.Lock()    # of the listener
         self._points = settings['scale.reference'] == 'points'
@@ -88,7 +85,7 @@ class ReferenceSource:
     def unsubscribe(self) -> None:
         """Stop receiving, and drop what has come."""
         for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+            subscription.destroy()
         self._subscriptions = []
         with self._changing:
             if self._listener is not None:
@@ -97,14 +94,18 @@ class ReferenceSource:
         self._pairing.clear()
         self._info, self._last = None, 0
 
+    def look_around(self) -> None:
+        """Follow publishers that come and go; once a second."""
+        for subscription in self._subscriptions:
+            subscription.refresh()
+
     def forget(self) -> None:
         """Drop the frames that wait for their reference: they are of another stream."""
         self._pairing.forget_frames()
 
     def _subscribe(self, kind: type, topic: str, callback) -> None:
-        self._subscriptions.append(self._node.create_subscription(
-            kind, topic, callback, REFERENCE, callback_group=self._group,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies()))
+        self._subscriptions.append(MatchingSubscription(
+            self._node, kind, topic, callback, self._group, DEPTH))
 
     def _listen_to_transforms(self) -> None:
         tf2 = require('tf2_ros', 'tf2-ros-py', f'a reference of another frame ({self.topic})')

@@ -27,6 +27,9 @@ class Source(Protocol):
 
     def unsubscribe(self) -> None: ...
 
+    def look_around(self) -> None:
+        """Follow publishers that come and go; once a second."""
+
     def forget(self) -> None:
         """Drop what belongs to the stream so far."""
 
@@ -48,6 +51,9 @@ class GroundSource:
         pass
 
     def unsubscribe(self) -> None:
+        pass
+
+    def look_around(self) -> None:
         pass
 
     def forget(self) -> None:
@@ -100,6 +106,11 @@ class MetricScale:
         """Begin to receive the reference, if there is one."""
         if self._source is not None:
             self._source.subscribe()
+
+    def look_around(self) -> None:
+        """Follow the reference's publishers; once a second."""
+        if self._source is not None:
+            self._source.look_around()
 
     def unsubscribe(self) -> None:
         """Stop receiving, and drop what has come."""
