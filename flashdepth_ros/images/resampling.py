@@ -74,7 +74,8 @@ def _resize(image, top, bottom, down, left, right, across, to_depth,
                         wide[row % 2, x] = value + across[x] * (image[row, right[x]] - value)
             above, below = wide[top[y] % 2], wide[bottom[y] % 2]
         if share == 0:  # what lies below may be no number
-            out[y] = above
+            for x in range(out.shape[1]):
+                out[y, x] = above[x]
         else:
             for x in range(out.shape[1]):
                 out[y, x] = above[x] + share * (below[x] - above[x])

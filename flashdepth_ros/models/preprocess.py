@@ -112,9 +112,11 @@ def prepare_frame(
     # Channel by channel: OpenCV and NumPy are several times faster on a plane than on pixels of
     # three. All of it is linear, so the division by 255 and the normalisation are one, at the end.
     frame = np.empty((3, *sizes[-1]), np.float32)
-    planes: Iterable[np.ndarray] = (plane.astype(np.float32) for plane in cv2.split(rgb))
+    planes: Iterable[np.ndarray]
     if 4 * sizes[0][0] * sizes[0][1] < height * width:  # else OpenCV is the faster one
         planes = shrink_cubic(rgb, *sizes[0], frame_format.clip)
+    else:
+        planes = (plane.astype(np.float32) for plane in cv2.split(rgb))
     for channel, plane in enumerate(planes):
         for h, w in sizes:
             if plane.shape != (h, w):
