@@ -26,7 +26,7 @@ WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
 # fast ones first
-TESTS ?= $(addprefix test/,images metres streams weights files models ros scoring simulation \
+TESTS ?= $(addprefix test/,test_rooms.py images metres streams weights files models ros scoring simulation \
   training tools cameras node benchmark launch engines soak)
 PYTEST_OPTIONS ?= -ra
 # how many test files run side by side
