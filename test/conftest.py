@@ -1,4 +1,5 @@
 """What all tests share: real nodes over real DDS, each test in a ROS domain of its own."""
+import contextlib
 import fcntl
 import itertools
 import os
@@ -15,6 +16,7 @@ from flashdepth_ros.ros.openmp import spin_briefly
 spin_briefly()  # before PyTorch is loaded
 sys.path.insert(0, str(Path(__file__).parent))  # ros_rig, for the tests in folders below
 
+from driver_process import Driver  # noqa: E402
 from ros_rig import Reference, Rig  # noqa: E402
 
 # of the domains that need no ephemeral ports
@@ -58,6 +60,17 @@ def rig(domain):
     yield make
     for each in rigs:
         each.close()
+
+
+@pytest.fixture
+def driver(domain):
+    """Start camera drivers (**environment) in processes of their own; they end with the test."""
+    with contextlib.ExitStack() as stack:
+        def make(**environment) -> Driver:
+            process = Driver(domain, **environment)
+            stack.callback(process.close)
+            return process
+        yield make
 
 
 @pytest.fixture(scope='session')

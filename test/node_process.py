@@ -99,6 +99,12 @@ class NodeProcess(Client):
         self.meet('depth/image', 'depth/camera_info', 'points', 'depth_node/status')
         return self
 
+    def without_camera(self) -> 'NodeProcess':
+        """Leave the camera's topics to a driver in a process of its own."""
+        for publisher in (self.image, self.info, self.compressed):
+            self.node.destroy_publisher(publisher)
+        return self
+
     def again(self, **parameters) -> 'NodeProcess':
         """Deactivate, set parameters, and activate again."""
         assert self.change_state('deactivate')

@@ -57,7 +57,7 @@ class Camera:
         return of_camera(settings, self.name)
 
     def look_around(self, settings: Settings) -> None:
-        """Follow publishers that come and go, and see what is wrong; once a second."""
+        """Follow publishers that come and go, and see what is wrong; twice a second."""
         self.input.look_around(self.settings(settings))
         self.scale.look_around()
 

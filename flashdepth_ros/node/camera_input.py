@@ -38,7 +38,7 @@ class CameraInput:
 
     Messages come on an executor thread; the newest usable image waits in `arrivals`, whose `ready`
     is notified. Unusable messages are counted, told once, and change nothing else. `problems` is
-    what is wrong at this moment; `look_around` brings it up to date, once a second.
+    what is wrong at this moment; `look_around` brings it up to date, twice a second.
     """
 
     def __init__(
@@ -165,13 +165,13 @@ class CameraInput:
 
     def _tell_view(self, view: CameraView) -> None:
         log, before, self.view = self._node.get_logger(), self.view, view
-        # that none has come is told once a second, and only after a while
+        # that none has come is told by `look_around`, and only after a while
         if self.info is not None and view.problem and view.problem != before.problem:
             log.warning(f'{self.info_topic}: {view.problem}')
         if view.intrinsics is not None and view.words != before.words:
             log.info(f'{self.source}: {view.words}')
 
-    # Once a second, on a timer's thread
+    # Twice a second, on a timer's thread
 
     def look_around(self, settings: Settings) -> None:
         """Follow publishers that come and go, and see what is wrong."""

@@ -33,6 +33,9 @@ RCLError = rclpy_implementation.RCLError
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE, ERROR = TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
 
+# seconds; what begins or ends is told in less than two, also by what looks once in between
+LOOK_AROUND = 0.5
+
 # what a wrong parameter or file may raise while loading; anything else is a defect and gets a trace
 EXPECTED = (CheckpointError, EngineError, FrameTooSmallError, LoopError, ScaleError,
             parameters.ParameterError)
@@ -97,8 +100,8 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         # goes on while simulated time stands still
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._look_around, callback_group=self._timers_and_services,
-                          clock=steady)
+        self.create_timer(LOOK_AROUND, self._look_around,
+                          callback_group=self._timers_and_services, clock=steady)
         self._create_reset_service('~/reset', None)
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -270,7 +273,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         return response
 
     def _look_around(self) -> None:
-        """Once a second: follow publishers that come and go, and publish diagnostics."""
+        """Twice a second: follow publishers that come and go, and publish diagnostics."""
         name, settings = self.get_fully_qualified_name().lstrip('/'), self._settings.now
         state = self._state_machine.current_state[1]
         with self._members:

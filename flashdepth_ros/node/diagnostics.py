@@ -1,4 +1,4 @@
-"""What the node tells of its health: DepthStatus for a frame, DiagnosticArray once a second."""
+"""What the node tells of its health: DepthStatus for a frame, DiagnosticArray twice a second."""
 from collections.abc import Sequence
 import math
 

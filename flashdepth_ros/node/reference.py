@@ -95,7 +95,7 @@ class ReferenceSource:
         self._info, self._last = None, 0
 
     def look_around(self) -> None:
-        """Follow publishers that come and go; once a second."""
+        """Follow publishers that come and go; twice a second."""
         for subscription in self._subscriptions:
             subscription.refresh()
 

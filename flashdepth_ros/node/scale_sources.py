@@ -28,7 +28,7 @@ class Source(Protocol):
     def unsubscribe(self) -> None: ...
 
     def look_around(self) -> None:
-        """Follow publishers that come and go; once a second."""
+        """Follow publishers that come and go; twice a second."""
 
     def forget(self) -> None:
         """Drop what belongs to the stream so far."""
@@ -108,7 +108,7 @@ class MetricScale:
             self._source.subscribe()
 
     def look_around(self) -> None:
-        """Follow the reference's publishers; once a second."""
+        """Follow the reference's publishers; twice a second."""
         if self._source is not None:
             self._source.look_around()
 

@@ -4,7 +4,7 @@ import threading
 import time
 
 GOOD = 30     # frames after which a bad one is forgotten,
-LASTS = 1.5   # or seconds, if a good one has come since,
+LASTS = 1.0   # or seconds, if a good one has come since,
 LONGEST = 10  # or seconds in any case
 AGAIN = 60.0  # seconds until the same problem is worth another line in the log
 

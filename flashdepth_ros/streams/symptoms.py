@@ -72,9 +72,14 @@ class Outcomes:
 
 @dataclass
 class Losses:
-    """How many messages arrive and how many get lost, over the last seconds."""
+    """How many messages arrive and how many get lost, over the last seconds.
+
+    It is over where none was lost for a while (seconds) in which so many came whole.
+    """
 
     window: float = 5.0
+    over: float = 1.0
+    whole: int = 10
     _history: deque = field(default_factory=deque)  # (time, received, lost) in all, at each look
 
     def look(self, received: int, lost: int) -> tuple[int, int]:
@@ -83,6 +88,10 @@ class Losses:
         self._history.append((now, received, lost))
         while len(self._history) > 2 and self._history[1][0] <= now - self.window:
             self._history.popleft()
+        for when, before, lost_before in self._history:
+            if when <= now - self.over and lost == lost_before and received - before >= self.whole:
+                self._history = deque([(when, before, lost_before)])
+                break
         _, before, lost_before = self._history[0]
         return received - before, lost - lost_before
 

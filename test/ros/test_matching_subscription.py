@@ -1,13 +1,9 @@
 """What a subscription gets from drivers in processes of their own, which know nothing of us."""
 from collections.abc import Iterator
 import contextlib
-import json
-import os
-from pathlib import Path
-import subprocess
-import sys
 import time
 
+from driver_process import Driver
 import pytest
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -23,39 +19,9 @@ from flashdepth_ros.ros.parameters import ParameterError
 from flashdepth_ros.ros.transport import driver_remedy
 from flashdepth_ros.streams.symptoms import Losses, loss_problem
 
-DRIVER = Path(__file__).parents[1] / 'camera_driver.py'
 RELIABLE = QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.VOLATILE
 LATCHED = QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.TRANSIENT_LOCAL
 BEST_EFFORT = QoSReliabilityPolicy.BEST_EFFORT, QoSDurabilityPolicy.VOLATILE
-
-# what a user's own choice is read from: a driver of these tests has none
-CHOICES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE',
-           'FASTDDS_BUILTIN_TRANSPORTS', 'RMW_IMPLEMENTATION')
-
-
-class Driver:
-    """A camera driver's process."""
-
-    def __init__(self, domain: int, **environment: str):
-        values = {name: value for name, value in os.environ.items() if name not in CHOICES}
-        self._process = subprocess.Popen(
-            [sys.executable, str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={**values, 'ROS_DOMAIN_ID': str(domain), **environment})
-        assert self._process.stdout.readline() == '{}\n'
-
-    def ask(self, **command) -> None:
-        print(json.dumps(command), file=self._process.stdin, flush=True)
-
-    def answer(self) -> dict:
-        return json.loads(self._process.stdout.readline())
-
-    def do(self, name: str, topic: str = 'image', **options) -> dict:
-        self.ask(do=name, topic=topic, **options)
-        return self.answer()
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait(10)
 
 
 class Receiver:
@@ -99,16 +65,6 @@ class Receiver:
         self._executor.shutdown()
         self.context.try_shutdown()
         self.context.destroy()
-
-
-@pytest.fixture
-def driver(domain):
-    with contextlib.ExitStack() as stack:
-        def make(**environment) -> Driver:
-            process = Driver(domain, **environment)
-            stack.callback(process.close)
-            return process
-        yield make
 
 
 @pytest.fixture

@@ -112,6 +112,20 @@ def test_lost_frames(clock):
     assert found == (0, 0)
 
 
+def test_losses_are_over_when_enough_has_come_whole(clock):
+    losses = Losses()
+    losses.look(0, 0)
+    clock[0] += 1
+    assert losses.look(1, 9) == (1, 9)
+    for received in (6, 10):
+        clock[0] += 0.5
+        assert losses.look(received, 9) == (received, 9)  # too few so far
+    clock[0] += 0.5
+    assert losses.look(15, 9)[1] == 0
+    clock[0] += 0.5
+    assert losses.look(16, 13)[1] == 4
+
+
 @pytest.mark.parametrize(('stamp', 'now', 'simulated', 'words'), [
     (0, WALL, False, ('zero', 'arrival')),
     (WALL, 100 * SECOND, True, ('use_sim_time to false', 'future')),
