@@ -53,6 +53,56 @@ def fill_points(
         out, out.view(np.uint32))
 
 
+def clearing_grid(intrinsics: Intrinsics, turn: int) -> tuple[slice, slice]:
+    """Return the rows and columns whose rays clear a costmap in the turn-th cloud.
+
+    Some 80 rows by 213 columns of an image of 4:3, whatever its size: every 8th row and every 3rd
+    column of 640x480. Each turn shifts them by less than a step, by Roberts' sequence R2, which
+    soon has been near every pixel: costmaps trace rays from cell to cell, in which a ray can miss
+    the cell that a point on it marked, and with a fixed grid would miss it for ever.
+    """
+    row_step, column_step = (max(1, round(intrinsics.width / count)) for count in (80, 640 / 3))
+    row = int(turn * 0.7548776662466927 % 1 * row_step)
+    column = int(turn * 0.5698402909980532 % 1 * column_step)
+    return (slice(min(row, intrinsics.height - 1), None, row_step),
+            slice(min(column, intrinsics.width - 1), None, column_step))
+
+
+def fill_ray_ends(
+    depth: np.ndarray, intrinsics: Intrinsics, grid: tuple[slice, slice], far: float,
+    out: np.ndarray,
+) -> int:
+    """Write where the rays of pixels end into `out`, row by row; return how many they are.
+
+    depth: (H, W) float32 along z in metres; +Inf, which is nothing within the range, ends at the
+    depth `far`; NaN and -Inf have no ray. grid: the rows and columns, as of clearing_grid.
+    out: (their number or more, 3) float32. ValueError when a size does not fit.
+    """
+    intrinsics.check_size(depth, 'depth')
+    rows, columns = grid
+    x, y = intrinsics.rays()
+    x, y = np.ascontiguousarray(x[columns]), np.ascontiguousarray(y[rows])
+    if len(out) < x.size * y.size or out.shape[1:] != (3,):
+        raise ValueError(f'{x.size * y.size} points do not go into an array of {out.shape}')
+    return _fill_ray_ends(np.require(depth, np.float32, 'W')[rows, columns], x, y, far, out)
+
+
+@loop('uintp(float32[:, :], float32[::1], float32[::1], float32, float32[:, ::1])')
+def _fill_ray_ends(depth, x, y, far, out):
+    infinity = np.float32(np.inf)
+    count = np.uintp(0)
+    for i in range(y.size):
+        for j in range(x.size):
+            z = depth[i, j]
+            z = far if z == infinity else z
+            # what is not known is overwritten by the next point
+            out[count, 0] = z * x[j]
+            out[count, 1] = z * y[i]
+            out[count, 2] = z
+            count += np.uintp((np.float32(0) < z) & (z < infinity))
+    return count
+
+
 @loop('uintp(float32[:, :], uint8[:, :, :], float32[::1], float32[::1], boolean, float32, float32, '
       'float32[:, ::1], uint32[:, ::1])')
 def _fill(depth, rgb, x, y, organized, lowest, highest, out, out_bits):

@@ -17,7 +17,7 @@ from ..images.preview import colour_depth, slice_mask, write_status
 from ..metres.units import to_metres
 from ..models import Unit
 from ..msg import DepthStatus
-from ..ros.cloud_messages import depth_to_cloud
+from ..ros.cloud_messages import depth_to_clearing_cloud, depth_to_cloud
 from ..ros.events import PublisherEventCallbacks
 from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
 from ..ros.parameters import Settings
@@ -38,11 +38,13 @@ class CameraOutputs:
         self._node = node
         self.qos_problem = ''  # a connection that QoS prevented
         self._cloud_time = 0.0
+        self._clearings = 0    # clouds that clear, so far
         self._publishing = 0.0
         self._messages = {}    # by publisher
         self._depth = self._publisher(Image, f'{prefix}depth/image')
         self._depth_info = self._publisher(CameraInfo, f'{prefix}depth/camera_info')
         self._points = self._publisher(PointCloud2, f'{prefix}points')
+        self._clearing = self._publisher(PointCloud2, f'{prefix}points/clearing')
         self._disparity = self._publisher(Image, f'{prefix}disparity/image')
         self._preview = self._publisher(Image, f'{prefix}depth/preview')
         self._slice = self._publisher(Image, f'{prefix}depth/slice')
@@ -78,17 +80,18 @@ class CameraOutputs:
 
     def publish(
         self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
-        picture: Picture, header: Header,
+        believed: bool, picture: Picture, header: Header,
         status_line: list[str], settings: Settings,
     ) -> float:
         """Publish what a frame became; return the seconds that handing it over took.
 
         output: (h, w) of the network. scale: factor and shift, None while there are no metres.
-        status_line: for the preview.
+        believed: whether a robot may act on them; else no cloud is published, so that what listens
+        notices. status_line: for the preview.
         """
         self._publishing = 0.0
         unit, rgb, view = stream.engine.spec.unit, picture.rgb, picture.view
-        wanted = self._wanted(view.intrinsics is not None, settings)
+        wanted = self._wanted(view.intrinsics is not None, believed, settings)
         height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
         if self._disparity in wanted:
             disparity = stream.resample(output, height, width)
@@ -99,7 +102,7 @@ class CameraOutputs:
                 disparity, header, out=self._messages[self._disparity]))
         if self._depth_info in wanted:
             self._publish(self._depth_info, view.info(header, width, height))
-        if not wanted & {self._depth, self._points, self._preview, self._slice}:
+        if not wanted - {self._disparity, self._depth_info}:
             return self._publishing
         depth = self._metres(output, stream, scale, height, width, settings)
         if view.rectifier is not None and view.rectifier.unseen is not None:
@@ -117,9 +120,17 @@ class CameraOutputs:
         if self._slice in wanted:
             mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
             self._publish(self._slice, mask_to_image(mask, header, self._messages[self._slice]))
-        if self._points in wanted:
-            self._publish(self._points, self._cloud(
-                depth, rgb, view.intrinsics.resized(width, height), header, settings))
+        if wanted & {self._points, self._clearing}:
+            if settings['points.remove_edges']:
+                depth[flying_pixels(depth)] = np.nan
+            camera = view.intrinsics.resized(width, height)
+            if self._points in wanted:
+                self._publish(self._points, self._cloud(depth, rgb, camera, header, settings))
+            if self._clearing in wanted:
+                self._clearings += 1
+                self._publish(self._clearing, depth_to_clearing_cloud(
+                    depth, camera, header, self._clearings, settings['output.max_range'],
+                    self._messages[self._clearing]))
         return self._publishing
 
     def _publish(self, publisher, message) -> None:
@@ -127,14 +138,16 @@ class CameraOutputs:
         publisher.publish(message)
         self._publishing += time.perf_counter() - begin
 
-    def _wanted(self, has_camera: bool, settings: Settings) -> set:
+    def _wanted(self, has_camera: bool, believed: bool, settings: Settings) -> set:
         """Return the publishers that have subscribers and are due."""
         wanted = {publisher for publisher in self._messages if publisher is not self._status
                   and publisher.get_subscription_count() > 0}
+        clouds = {self._points, self._clearing}
         if not has_camera:
-            wanted -= {self._points, self._depth_info}
-        elif self._points in wanted and not self._cloud_is_due(settings):
-            wanted.discard(self._points)
+            wanted.discard(self._depth_info)
+        # of one frame both or none
+        if wanted & clouds and not (has_camera and believed and self._cloud_is_due(settings)):
+            wanted -= clouds
         return wanted
 
     def _cloud_is_due(self, settings: Settings) -> bool:
@@ -165,9 +178,7 @@ class CameraOutputs:
         self, depth: np.ndarray, rgb: np.ndarray, camera: Intrinsics, header: Header,
         settings: Settings,
     ) -> PointCloud2:
-        """Depth (H, W) in metres, which it may change, -> the cloud that is asked for."""
-        if settings['points.remove_edges']:
-            depth[flying_pixels(depth)] = np.nan
+        """Depth (H, W) in metres -> the cloud that is asked for."""
         if not settings['points.color']:
             rgb = None
         elif rgb.shape[:2] != depth.shape:

@@ -86,7 +86,8 @@ def report(
     flows = any(camera.rate > 0 for camera in cameras)
     statuses = [_model_health(name, state, engine, settings, problem, warning, flows)]
     for camera in cameras:
-        statuses += [_input_health(name, camera), _output_health(name, camera)]
+        statuses += [_input_health(name, camera), _output_health(
+            name, camera, of_camera(settings, camera.name)['scale.max_age'])]
     return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
 
 
@@ -141,8 +142,11 @@ def _input_health(name: str, camera: CameraSnapshot) -> DiagnosticStatus:
         'late': counts.late, 'repeated': counts.repeated}, camera.engine)
 
 
-def _output_health(name: str, camera: CameraSnapshot) -> DiagnosticStatus:
-    """Tell how fast depth comes out, and how often the temporal state was forgotten."""
+def _output_health(name: str, camera: CameraSnapshot, max_age: float) -> DiagnosticStatus:
+    """Tell how fast depth comes out, and how often the temporal state was forgotten.
+
+    max_age: the seconds after which a scale that is held is not believed; 0 is never.
+    """
     counts = camera.counts
     level, message = OK, f'{camera.rate:.1f} frames per second'
     if camera.stages.get('model', 0.0) > SLOW_MODEL:
@@ -151,10 +155,14 @@ def _output_health(name: str, camera: CameraSnapshot) -> DiagnosticStatus:
             f'model.name, or another engine.backend or engine.device makes it faster')
     if camera.scale_followed and camera.stages:
         if camera.scale is None:
-            level, message = WARN, f'no metres yet: {camera.scale_problem or "no fit"}'
-        elif camera.scale.age > STALE_SCALE:
-            level, message = WARN, (f'the scale is held since {camera.scale.age:.0f} s: '
-                                    f'{camera.scale_problem}')
+            level, message = WARN, (
+                f'no metres yet, and so no clouds: {camera.scale_problem or "no fit"}')
+        elif camera.scale.age > (STALE_SCALE if not max_age else min(STALE_SCALE, max_age)):
+            level, message = WARN, (
+                f'the scale is held since {camera.scale.age:.0f} s'
+                + (', longer than scale.max_age, and no clouds are published: '
+                   if 0 < max_age < camera.scale.age else ': ')
+                + f'{camera.scale_problem}')
     if counts.failed:
         level, message = WARN, f'{counts.failed} frames failed; see the log'
     values = {'frame rate (1/s)': f'{camera.rate:.2f}', 'processed': counts.processed,

@@ -178,6 +178,11 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'How far apart in seconds the stamps of an image and of its reference may be.',
         low=0.0, high=10.0, per_camera=True),
     Parameter(
+        'scale.max_age', 10.0,
+        'How long in seconds a scale is believed that no fit has confirmed. Then no cloud is '
+        'published any more, as while there is no scale: a costmap must notice that it is blind. '
+        '0 is for ever.', low=0.0, high=1e6, running=True, per_camera=True),
+    Parameter(
         'scale.camera_height', 0.0, 'Of the lens above the floor in metres, for mode ground.',
         low=0.0, high=100.0, per_camera=True),
     Parameter(

@@ -97,6 +97,12 @@ class MetricScale:
         if self._source is not None:
             self._source.forget()
 
+    def is_fresh(self, max_age: float) -> bool:
+        """Whether there are metres whose last fit is at most max_age seconds old; 0 is any age."""
+        if self._source is None:
+            return True
+        return self.current is not None and (not max_age or self.current.age <= max_age)
+
     @property
     def followed(self) -> bool:
         """Whether the scale is fitted while the node runs."""

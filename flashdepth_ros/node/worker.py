@@ -100,7 +100,8 @@ class Worker:
         # also where nobody subscribes: a scale that is followed through time must not fall behind
         scale = camera.follow_scale(output, frame.picture.view, header, settings)
         times.publishing = camera.outputs.publish(
-            output, camera.stream, scale, frame.picture, header,
+            output, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
+            frame.picture, header,
             _status_line(camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
             settings)
         times.published = time.perf_counter()

@@ -7,7 +7,13 @@ from std_msgs.msg import Header
 
 from ..images.cloud_filters import voxel_filter
 from ..images.intrinsics import Intrinsics
-from ..images.points import ANY_HEIGHT, fill_points, grid_size
+from ..images.points import (
+    ANY_HEIGHT,
+    clearing_grid,
+    fill_points,
+    fill_ray_ends,
+    grid_size,
+)
 from .message import data_view
 
 _FLOATS = [
@@ -43,6 +49,25 @@ def depth_to_cloud(
     if not organized:
         height, width = 1, count
     return _describe(message, height, width, channels, not organized, header)
+
+
+def depth_to_clearing_cloud(
+    depth: np.ndarray, intrinsics: Intrinsics, header: Header, turn: int, far: float,
+    out: PointCloud2 | None = None,
+) -> PointCloud2:
+    """Depth (H, W) in metres -> where the rays end that clear a costmap, into `out` where given.
+
+    turn: of how many such clouds it is; each has other pixels. far: the depth at which the rays
+    end whose depth is +Inf. NaN, and -Inf, have no ray.
+    """
+    message = out or PointCloud2()
+    rows, columns = grid = clearing_grid(intrinsics, turn)
+    count = (len(range(*rows.indices(intrinsics.height)))
+             * len(range(*columns.indices(intrinsics.width))))
+    points = data_view(message, 12 * count).view(np.float32).reshape(count, 3)
+    count = fill_ray_ends(depth, intrinsics, grid, far, points)
+    del points  # a message cannot be shortened while an array looks into it
+    return _describe(message, 1, count, 3, True, header)
 
 
 def points_to_cloud(

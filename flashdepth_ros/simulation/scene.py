@@ -10,6 +10,7 @@ import numpy as np
 
 from .paths import Path
 
+AWAY = np.array([1000.0, 1000.0])  # farther than any camera sees
 FRONT = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # optical frame in a frame x ahead, z up
 
 
@@ -42,6 +43,23 @@ class Mover:
 
 
 @dataclass(frozen=True)
+class Visit:
+    """A thing that stands at a place (2,) from one turn of the path to another, and else nowhere.
+
+    size: length and depth of its footprint in metres, along x and y.
+    """
+
+    place: np.ndarray
+    begin: float
+    end: float
+    size: tuple[float, float]
+
+    def at(self, turn: float) -> tuple[np.ndarray, float]:
+        """Return place (2,) and heading at a turn."""
+        return self.place if self.begin <= turn < self.end else AWAY, 0.0
+
+
+@dataclass(frozen=True)
 class Carriage:
     """How the camera rides along its path: height in metres, angles in radians, bob in Hz."""
 
@@ -63,8 +81,9 @@ class Scene:
     model: mujoco.MjModel
     path: Path
     carriage: Carriage
-    movers: list[Mover]
+    movers: list[Mover | Visit]
     flicker: np.ndarray  # (lights, 3): amplitude, rounds in a period, phase
+    visit: Visit | None = None  # among the movers
     data: mujoco.MjData = field(init=False, repr=False)
 
     def __post_init__(self):

@@ -10,11 +10,12 @@ import numpy as np
 from . import furniture
 from .architecture import WALL, Architect, Opening, Wall, divide, room_walls
 from .builder import Builder
-from .furniture import Item, Recipe
+from .furniture import Item, Part, Recipe
 from .paths import Floor, Path, drive
-from .scene import Carriage, Mover, Scene
+from .scene import Carriage, Mover, Scene, Visit
 
 KINDS = ('room', 'corridor', 'hall')
+BOX = Item(0.4, 0.4, [Part('box', (0, 0, 0.3), (0.2, 0.2, 0.3), (0.55, 0.4, 0.25), 0)])  # visits
 NEAREST = 0.3  # metres that moving things keep from the camera, beyond half their size
 
 
@@ -181,11 +182,32 @@ def _movers(builder: Builder, floor: Floor, path: Path, kind: str) -> list[Mover
     return movers
 
 
-def make_scene(seed: int, kind: str | None = None, shadows: bool = False) -> Scene:
+def _visit(builder: Builder, floor: Floor, path: Path, begin: float, end: float) -> Visit | None:
+    """Add a box that stands before the camera from one time to another, in seconds.
+
+    When it goes it is 1 to 1.8 m away, where the view is most open; None where nothing is.
+    """
+    place, heading = path.at(end)
+    headings = heading + np.radians([0, -10, 10, -20, 20])
+    sights = floor.sight(np.repeat(place[None], 5, axis=0), headings)
+    sight, heading = sights.max(), headings[sights.argmax()]
+    if sight < 1.6:
+        return None
+    ahead = np.array([math.cos(heading), math.sin(heading)])
+    builder.item(BOX, place, 0.0, moving=True)
+    return Visit(place + ahead * min(1.8, sight - 0.6), begin / path.period, end / path.period,
+                 (BOX.length, BOX.depth))
+
+
+def make_scene(
+    seed: int, kind: str | None = None, shadows: bool = False,
+    visit: tuple[float, float] | None = None,
+) -> Scene:
     """Return the scene of a seed (0 or more): the same one for the same arguments.
 
     kind: 'room', 'corridor' or 'hall'; None draws it. shadows: one lamp casts shadows, which
-    makes rendering slower. Raises ValueError for another kind or a negative seed.
+    makes rendering slower. visit: a box stands before the camera from one time to another, in
+    seconds, where there is room for it. Raises ValueError for another kind or a negative seed.
     """
     if seed < 0:
         raise ValueError(f'the seed of a scene is {seed}; it must be 0 or more')
@@ -218,4 +240,7 @@ def make_scene(seed: int, kind: str | None = None, shadows: bool = False) -> Sce
         height=rng.uniform(0.3, 1.5), pitch=rng.normal(0.05, 0.12), nod=rng.uniform(0, 0.08),
         roll=rng.uniform(0, 0.03), bob=rng.uniform(0, 0.02), sway=rng.uniform(0, 0.25),
         frequency=rng.uniform(0.7, 2.0))
-    return Scene(seed, kind, builder.spec.compile(), path, carriage, movers, flicker)
+    visitor = _visit(builder, floor, path, *visit) if visit is not None else None
+    if visitor is not None:
+        movers.append(visitor)
+    return Scene(seed, kind, builder.spec.compile(), path, carriage, movers, flicker, visitor)

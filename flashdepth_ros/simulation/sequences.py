@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from .effects import NONE, USUAL, Effects, disturb
 from .render import Frame, Renderer
+from .scene import Scene
 from .scenes import make_scene
 
 
@@ -15,8 +16,14 @@ def drive_through(
 
     The pictures have the effects; depths and poses are true.
     """
-    scene = make_scene(seed, kind)
+    yield from drive_scene(renderer, make_scene(seed, kind), frames, rate, effects)
+
+
+def drive_scene(
+    renderer: Renderer, scene: Scene, frames: int, rate: float = 10.0, effects: Effects = USUAL,
+) -> Iterator[Frame]:
+    """Yield frames of a scene likewise."""
     for index in range(frames):
         frame = renderer.render(scene, index / rate)
         yield frame if effects == NONE else replace(
-            frame, rgb=disturb(frame.rgb, seed, index, effects, rate))
+            frame, rgb=disturb(frame.rgb, scene.seed, index, effects, rate))

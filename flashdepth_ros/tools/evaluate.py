@@ -13,7 +13,10 @@ from ..engines import EngineError
 from ..files.depth_folder import SIDECAR
 from ..models import CheckpointError
 from ..scoring import metrics
+from ..scoring.costmap import costmap_table
+from ..scoring.scale_modes import MODES
 from ..scoring.sequences import mean_scores, plot, score, table
+from .costmap_evaluation import costmap_scores
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
 from .options import add_model_arguments, add_simulation_arguments, seeds
 
@@ -45,6 +48,11 @@ def make_parser() -> argparse.ArgumentParser:
     add_simulation_arguments(parser)
     parser.add_argument('--stateless', action='store_true',
                         help='forget the state before every frame: what is the memory worth?')
+    parser.add_argument('--costmap', action='store_true',
+                        help="what nav2's costmap makes of the depth of --seeds instead, beside "
+                             'that of true depth (with --stateless: of both)')
+    parser.add_argument('--scale-mode', nargs='+', default=['fixed'], choices=MODES,
+                        metavar='MODE', help=f'of --costmap: {", ".join(MODES)} (default: fixed)')
     parser.add_argument('--align', default='scale-shift', choices=metrics.ALIGNMENTS,
                         help='of inverse depth (default: scale-shift)')
     parser.add_argument('--first-frame', action='store_true',
@@ -72,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('--seeds needs --model')
     if options.live and options.model is not None:
         parser.error('--live takes the model that runs: leave --model')
+    if options.costmap and not options.seeds:
+        parser.error('--costmap needs --seeds')
     sequences_of = (of_simulation if options.seeds else of_bag if options.bag
                     else of_running_nodes if options.live else of_files)
     align = options.align + (
@@ -79,6 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     names, all_scores, about = [], [], None
     try:
         with tempfile.TemporaryDirectory() as temporary:
+            if options.costmap:
+                totals = costmap_scores(options, Path(temporary))
+                print(costmap_table(list(totals), list(totals.values())))
+                if options.json is not None:
+                    options.json.write_text(json.dumps(
+                        {name: scores.numbers() for name, scores in totals.items()}) + '\n')
+                return 0
             for each in sequences_of(options, Path(temporary)):
                 names.append(each.name)
                 all_scores.append(score(

@@ -41,6 +41,7 @@ class StreamingModel:
         if options.window:
             raise EngineError('--window works on videos and images alone: leave it')
         self._options, self._spec = options, model_spec(options.model)
+        self.stateless = options.stateless
         self._file = resolve_weights(self._spec, options.weights)
         self._engine: Engine | None = None
         self._stream: DepthStream | None = None
@@ -64,7 +65,7 @@ class StreamingModel:
             if self._stream is None:
                 self._stream = self._open(height, width)
             stream = self._stream
-            if self._options.stateless:
+            if self.stateless:
                 stream.reset()
             output = stream.resample(stream.step(stream.prepare(rgb)), height, width)
             store.add(inverse_depth(output, self._spec.unit))

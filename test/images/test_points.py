@@ -4,7 +4,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from flashdepth_ros.images.intrinsics import Intrinsics
-from flashdepth_ros.images.points import ANY_HEIGHT, fill_points, grid_size
+from flashdepth_ros.images.points import (
+    ANY_HEIGHT,
+    clearing_grid,
+    fill_points,
+    fill_ray_ends,
+    grid_size,
+)
 
 CAMERA = Intrinsics(30.0, 31.0, 6.7, 5.2, 14, 11)
 
@@ -72,3 +78,40 @@ def test_images_and_memory_of_another_size_are_refused():
     for colours, points in ((rgb, room[1:]), (rgb, room[:, 1:]), (None, room)):
         with pytest.raises(ValueError, match='154 points do not go'):
             fill_points(depth, colours, CAMERA, 1, True, ANY_HEIGHT, points)
+
+
+@pytest.mark.parametrize('grid', [
+    (slice(0, None, 1), slice(0, None, 1)), (slice(2, None, 4), slice(1, None, 3))])
+def test_ray_ends_are_what_plain_numpy_gives(grid):
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(0.5, 8, (11, 14)).astype(np.float32)
+    for value in (np.nan, np.inf, -np.inf):
+        depth[rng.random(depth.shape) < 0.2] = value
+    v, u = np.meshgrid(np.arange(11)[grid[0]], np.arange(14)[grid[1]], indexing='ij')
+    z = np.where(depth == np.inf, 9.0, depth)[v, u]
+    expected = np.stack([(u - CAMERA.cx) / CAMERA.fx * z, (v - CAMERA.cy) / CAMERA.fy * z, z], -1)
+    expected = expected[np.isfinite(z)]
+    points = np.empty((154, 3), np.float32)
+    count = fill_ray_ends(depth, CAMERA, grid, 9.0, points)
+    assert 0 < count == len(expected)
+    assert_allclose(points[:count], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(('width', 'height', 'row_step', 'column_step'), [
+    (640, 480, 8, 3), (1280, 720, 16, 6), (98, 84, 1, 1), (320, 240, 4, 2)])
+def test_clearing_rays_soon_go_through_every_pixel(width, height, row_step, column_step):
+    camera = Intrinsics.from_field_of_view(70, width, height)
+    seen = np.zeros((height, width), bool)
+    for turn in range(4 * row_step * column_step):
+        grid = clearing_grid(camera, turn)
+        assert (grid[0].step, grid[1].step) == (row_step, column_step)
+        seen[grid] = True
+    assert seen.mean() > 0.97
+
+
+def test_ray_ends_that_do_not_fit_are_refused():
+    grid = slice(None), slice(None)
+    with pytest.raises(ValueError, match='154 points do not go'):
+        fill_ray_ends(np.ones((11, 14), np.float32), CAMERA, grid, 8.0, np.empty((153, 3), 'f4'))
+    with pytest.raises(ValueError, match=r'depth of 13x11 .* 14x11'):
+        fill_ray_ends(np.ones((11, 13), np.float32), CAMERA, grid, 8.0, np.empty((154, 3), 'f4'))

@@ -42,7 +42,8 @@ LAUNCHES = {
     'multi_camera.launch.py': (
         {'cameras': 'front, rear', 'image': '/{camera}/image_raw'}, ['front', 'rear'],
         '/rear/depth/image'),
-    'nav2_depth.launch.py': ({'image': '/cam/image_raw'}, ['cam'], '/depth/image'),
+    'nav2_depth.launch.py': (
+        {'image': '/cam/image_raw', 'camera_height': '0.4'}, ['cam'], '/depth/image'),
     'sim.launch.py': ({'seed': '3', 'namespace': 'robot'}, [], '/robot/depth/image'),
     'sim.launch.py with /clock': ({'use_sim_time': 'true'}, [], '/depth/image'),
 }
@@ -134,6 +135,7 @@ def test_launch_file(launched, request, domain):
 @pytest.mark.parametrize(('file', 'arguments', 'words'), [
     ('depth', ['params_file:=/no/such.yaml'], 'params_file: there is no file /no/such.yaml'),
     ('depth', ['hfov:=wide'], 'hfov:=wide is no number'),
+    ('nav2_depth', ['base_frame:=base_footprint'], 'camera_height:= is no number, which base_fram'),
     ('depth', ['image:=/cam//image'], "'image:=/cam//image' renames nothing"),
     ('depth', ['log_level:=loud', 'namespace:=robot'],
      "the log level 'robot.depth_node:=loud' is none of"),

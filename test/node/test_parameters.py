@@ -87,6 +87,37 @@ def test_rviz_has_displays_for_each_of_several_cameras():
     assert len(set(names)) == len(names) and 'Optical frame' in names
 
 
+def test_the_node_s_parameters_for_nav2_are_allowed_and_invent_no_height():
+    text = (ROOT / 'config' / 'nav2_depth.yaml').read_text()
+    values = flat(yaml.safe_load(text)['/**']['ros__parameters'])
+    settings = {name: parameter.default for name, parameter in PARAMETERS.items()} | values
+    assert all(PARAMETERS[name].problem(value) is None for name, value in values.items())
+    assert check_together(settings) is None
+    assert values['scale.mode'] == 'ground' and 'scale.camera_height' not in values
+
+
+def test_the_costmap_marks_above_what_errors_make_of_the_floor():
+    """Of 2 degrees and 5 %, as docs/nav2.md says; and what is marked can be cleared."""
+    def read(name: str) -> dict:
+        return yaml.safe_load((ROOT / 'config' / f'{name}.yaml').read_text())
+
+    output = read('nav2_depth')['/**']['ros__parameters']['output']
+    layer = read('nav2_voxel_layer')['local_costmap']['local_costmap']['ros__parameters'][
+        'camera_layer']
+    sources = [layer[name] for name in layer['observation_sources'].split()]
+    marking = [source for source in sources if source['marking']]
+    clearing = [source for source in sources if source['clearing']]
+    assert len(marking) == 3 and len(clearing) == 1 and not clearing[0]['marking']
+    for source in marking:
+        assert source['topic'] == '/points'
+        assert source['min_obstacle_height'] > 0.025 + 0.033 * source['obstacle_max_range']
+        assert source['obstacle_min_range'] == output['min_range']
+    assert max(source['obstacle_max_range'] for source in marking) == output['max_range']
+    assert clearing[0]['topic'] == '/points/clearing'
+    assert clearing[0]['raytrace_max_range'] == output['max_range']
+    assert layer['z_voxels'] <= 16
+
+
 def test_dds_profile_is_well_formed():
     root = ElementTree.parse(ROOT / 'config' / 'fastdds.xml').getroot()
     size = root.find('.//{*}segment_size')
