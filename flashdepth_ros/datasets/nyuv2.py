@@ -34,7 +34,7 @@ def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
     if not scenes:
         raw = next((path.parent for path in root.rglob('d-*.pgm')), None)
         raise DatasetError(
-            f'{raw} holds the Kinect\'s own frames, whose depth is not in the picture\'s pixels: '
+            f"{raw} holds the Kinect's own frames, whose depth is not in the picture's pixels: "
             f'convert them with the toolbox into SCENE/rgb and SCENE/depth' if raw else
             f'{root} has neither {LABELLED} nor SCENE/rgb and SCENE/depth')
     for scene in scenes:

@@ -4,7 +4,7 @@ from pathlib import Path
 import re
 
 from ..files.sources import natural_key
-from .sequence import DatasetError
+from .sequence import DatasetError, check_unpaired
 
 
 def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -72,3 +72,53 @@ def by_stamp(
             pairs[i] = j
             taken.add(j)
     return sorted(pairs.items(), key=lambda pair: pictures[pair[0]])
+
+
+def match_frames(
+    predicted: Sequence[str] | None, count: int, truths: Sequence[str], allowed: float,
+    first: int | None = None,
+) -> tuple[list[tuple[int, int]], list[str]]:
+    """Return (prediction, truth) indices that belong together, in the truths' order, and the rest.
+
+    predicted: the names of `count` predictions, None where they have none. Names must be equal or,
+    where none is, the numbers in them, if one side has all numbers of the other. Without names
+    there must be as many of both. first: only so many pairs are wanted. Raises DatasetError.
+    """
+    if predicted is None:
+        if count != len(truths):
+            raise DatasetError(
+                f'there are {count} predicted and {len(truths)} true frames, and the predictions, '
+                f'made of a video, do not say which frame each is of: predict from the folder of '
+                f'pictures, whose names are then kept, or give as many of both')
+        return [(i, i) for i in range(count)][:first], []
+    keys, true_keys = _common_keys(predicted, truths)
+    places = {key: i for i, key in enumerate(keys)}
+    pairs = [(places[key], j) for j, key in enumerate(true_keys) if key in places][:first]
+    if not pairs:
+        raise DatasetError(
+            f'no prediction belongs to a truth: predictions are named {predicted[0]} to '
+            f'{predicted[-1]}, truths {truths[0]} to {truths[-1]}')
+    matched = {i for i, _ in pairs}
+    last = pairs[-1][1] + 1 if first == len(pairs) else len(truths)
+    unpaired = [f'truth {truths[j]}' for j in range(last) if true_keys[j] not in places]
+    # a model may see frames before and after those that have truth
+    unpaired += [f'prediction {predicted[i]}' for i in range(min(matched), max(matched))
+                 if i not in matched]
+    check_unpaired('predictions and truth', len(pairs), unpaired, allowed)
+    return pairs, unpaired
+
+
+def _common_keys(predicted: Sequence[str], truths: Sequence[str]) -> tuple[list, list]:
+    """Return what the names are compared by: themselves or, where no two are equal, numbers."""
+    if set(predicted) & set(truths):
+        return list(predicted), list(truths)
+    numbers, true_numbers = [number_of(each) for each in predicted], [
+        number_of(each) for each in truths]
+    one, other = set(numbers), set(true_numbers)
+    unique = len(one) == len(numbers) and len(other) == len(true_numbers)
+    if None in one | other or not unique or not (one <= other or other <= one):
+        raise DatasetError(
+            f'it is not clear which prediction belongs to which truth: predictions are named '
+            f'{predicted[0]} to {predicted[-1]}, truths {truths[0]} to {truths[-1]}. Give both '
+            f'the same names')
+    return numbers, true_numbers

@@ -1,7 +1,7 @@
 """The JSON indices of Video Depth Anything's benchmark, which name the pairs themselves.
 
-{dataset: [{sequence: [{image, gt_depth, factor, and for the TAE K and pose}, ...]}, ...]}; paths are
-relative to the index's folder.
+{dataset: [{sequence: [{image, gt_depth, factor, and for the TAE K and pose}, ...]}, ...]};
+paths are relative to the index's folder.
 """
 from collections.abc import Iterator
 from functools import partial

@@ -176,7 +176,11 @@ def check_free(folder: Path, overwrite: bool = False) -> None:
 
 
 class DepthFolder:
-    """Reads what DepthWriter wrote. `about` is the content of depth.json."""
+    """Reads what DepthWriter wrote.
+
+    about: the content of depth.json. names: of the pictures that the frames are of, None where
+    they come from a video.
+    """
 
     def __init__(self, folder: Path):
         path = folder / SIDECAR
@@ -191,6 +195,9 @@ class DepthFolder:
             raise DepthFolderError(
                 f'{path} is damaged ({error!r}): run process_video again') from error
         self._paths = _frame_files(folder)
+        self.names: list[str] | None = None
+        if self.about.get('names') is not None:
+            self.names = self.about['names'][:len(self._paths)]
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -206,7 +213,7 @@ class DepthFolder:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read (height, width) from 16-bit PNG, .npy, .npz with one array, or .exr; DepthFolderError."""
+    """Read (height, width) from a 16-bit PNG, .npy, .npz (one array) or .exr; DepthFolderError."""
     values = None
     try:
         if path.suffix == '.exr':

@@ -119,7 +119,7 @@ def test_a_missing_frame_is_listed_and_too_many_are_an_error(tmp_path):
     for i in (30, 31):
         (root / 'data_depth_annotated/val/2011_09_26_drive_0002_sync/proj_depth/groundtruth/'
          f'image_02/{i:010d}.png').unlink()
-    with pytest.raises(DatasetError, match='3 of 50 frames have no partner .6 %.*0000000030'):
+    with pytest.raises(DatasetError, match=r'3 of 50 frames have no partner .6 %.*0000000030'):
         of('kitti', root)
     assert len(of('kitti', root, allowed=0.1)[0].frames) == 47
 
@@ -152,8 +152,8 @@ def test_a_wrong_size_is_named(tmp_path):
     path = sorted((root / 'rgbd_bonn_balloon2/depth').iterdir())[3]
     layouts.save(path, np.ones((30, 40), np.uint16))
     assert sequence.rgb(0).shape == (60, 80, 3)
-    with pytest.raises(DatasetError, match='truth of frame 1548266469.066667 is 40x30, but the '
-                                           'sequence is 80x60'):
+    with pytest.raises(DatasetError, match=r'truth of frame 1548266469.066667 is 40x30, but the '
+                                            'sequence is 80x60'):
         sequence.depth(2)
 
 
@@ -172,10 +172,11 @@ def test_damaged_sintel_files_are_named(tmp_path):
 
 
 def test_what_is_not_there_is_said(tmp_path):
-    for name, words in (('kitti', 'data_depth_annotated.zip'), ('scannet', 'SensReader'),
-                        ('sintel', 'none of the folders training/depth'), ('bonn', 'no rgb/'),
-                        ('nyuv2', 'nyu_depth_v2_labeled.mat'), ('madeup', 'there is no dataset')):
-        with pytest.raises(DatasetError, match=words if name != 'sintel' else 'none of the folders'):
+    for name, words in (
+            ('kitti', 'data_depth_annotated.zip'), ('scannet', 'SensReader'),
+            ('sintel', 'none of the folders'), ('bonn', 'no rgb/'),
+            ('nyuv2', 'nyu_depth_v2_labeled.mat'), ('madeup', 'there is no dataset')):
+        with pytest.raises(DatasetError, match=words):
             of(name, tmp_path)
     with pytest.raises(DatasetError, match='there is no folder'):
         of('kitti', tmp_path / 'gone')
