@@ -66,6 +66,8 @@ SIMULATION = [
 EVALUATION = [
     'rosbags',      # reads and writes bags and MCAP without ROS
     'matplotlib',   # plots of scores
+    'h5py',         # NYUv2's labelled frames are a MATLAB 7.3 file, which is HDF5
+    'OpenEXR',      # float depth; PyPI's OpenCV is built without EXR
 ]
 
 BENCH = [

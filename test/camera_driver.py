@@ -184,7 +184,7 @@ class Driver:
         cameras: list[Camera] = []
         count = 0
         while time.monotonic() < end:
-            if len(cameras) < 3 and rng.random() < 0.3 or not cameras:
+            if (len(cameras) < 3 and rng.random() < 0.3) or not cameras:
                 cameras.append(self._camera(
                     topic, rng.choice(prefixes), rng.choice(('Image', 'Image', 'CompressedImage')),
                     rng.choice(('reliable', 'best_effort'))))

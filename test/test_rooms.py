@@ -33,12 +33,14 @@ ALLOWED = {
     'files': {'images', 'ros', 'models', 'cv2'},
     'simulation': {'images', 'cv2'},
     'cameras': {'ros', 'files', 'images', 'simulation', *ROS},
+    'datasets': {'files', 'cv2'},
     'scoring': {'images', 'files', 'metres', 'ros', 'cv2', *ROS},
     'training': {'models', 'images', 'simulation', 'scoring', 'torch', 'cv2'},
     'demo': {'images', 'ros', 'scoring', 'cv2', *ROS},
     'benchmark': {'ros', 'images', 'files', 'cv2', *ROS},
     'tools': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'files', 'ros',
-              'scoring', 'simulation', 'training', 'benchmark', 'demo', 'torch', 'cv2', *ROS,
+              'datasets', 'scoring', 'simulation', 'training', 'benchmark', 'demo', 'torch', 'cv2',
+              *ROS,
               'node.parameter_table'},  # the one file of the node that others may know
     # the programs
     '': {'node', 'cameras', 'ros'},

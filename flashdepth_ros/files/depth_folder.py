@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..models import Unit
+from .exr import ExrError, read_exr
 from .sources import natural_key
 
 SUFFIXES = {'png16': '.png', 'npz': '.npz'}
@@ -175,7 +176,11 @@ def check_free(folder: Path, overwrite: bool = False) -> None:
 
 
 class DepthFolder:
-    """Reads what DepthWriter wrote. `about` is the content of depth.json."""
+    """Reads what DepthWriter wrote.
+
+    about: the content of depth.json. names: of the pictures that the frames are of, None where
+    they come from a video.
+    """
 
     def __init__(self, folder: Path):
         path = folder / SIDECAR
@@ -190,6 +195,9 @@ class DepthFolder:
             raise DepthFolderError(
                 f'{path} is damaged ({error!r}): run process_video again') from error
         self._paths = _frame_files(folder)
+        self.names: list[str] | None = None
+        if self.about.get('names') is not None:
+            self.names = self.about['names'][:len(self._paths)]
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -205,23 +213,28 @@ class DepthFolder:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read (height, width) from a 16-bit PNG, .npy, or .npz with one array; DepthFolderError."""
+    """Read (height, width) from a 16-bit PNG, .npy, .npz (one array) or .exr; DepthFolderError."""
     values = None
     try:
-        if path.suffix == '.npy':
+        if path.suffix == '.exr':
+            values = read_exr(path)
+        elif path.suffix == '.npy':
             values = np.load(path, allow_pickle=False)
         elif path.suffix == '.npz':
             with np.load(path, allow_pickle=False) as arrays:
                 if len(arrays.files) == 1 or 'depth' in arrays:
                     values = arrays['depth' if 'depth' in arrays else arrays.files[0]]
         else:
-            values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            data = np.frombuffer(path.read_bytes(), np.uint8)
+            if b'IEND' not in data[-16:].tobytes():
+                raise DepthFolderError(f'{path} is damaged or truncated: it is no whole PNG')
+            values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
             if values is not None and values.dtype != np.uint16:
                 raise DepthFolderError(
                     f'{path} has {values.dtype} pixels: depth needs a 16-bit PNG')
     except (OSError, zipfile.BadZipFile, EOFError) as error:
         raise DepthFolderError(f'{path} cannot be read: {error}') from error
-    except ValueError as error:
+    except (ValueError, ExrError) as error:
         if isinstance(error, DepthFolderError):
             raise
         raise DepthFolderError(f'{path} cannot be read: {error}') from error

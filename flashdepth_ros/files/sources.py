@@ -36,12 +36,14 @@ class FrameSource(ABC):
 
     Iterating goes on where it stopped and ends with the source; rewind() starts it again.
     Attributes: fps; size, the (height, width) of every frame; frames, their number where the
-    source says it (a video's may be off by a few), else None.
+    source says it (a video's may be off by a few), else None; names, of the files without their
+    suffix, where every frame is one.
     """
 
     fps: float
     size: tuple[int, int]
     frames: int | None = None
+    names: list[str] | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -75,6 +77,7 @@ class ImageFolder(FrameSource):
         self._paths = list_images(folder)
         self._next = 0
         self.fps, self.frames = DEFAULT_FPS, len(self._paths)
+        self.names = [path.stem for path in self._paths]
         self.size = self._read(self._paths[0]).shape[:2]
 
     @staticmethod

@@ -175,11 +175,12 @@ def pair_alignment_error(
     depth: np.ndarray, next_depth: np.ndarray, intrinsics: np.ndarray,
     pose: np.ndarray, next_pose: np.ndarray,
     mask: np.ndarray | None = None, next_mask: np.ndarray | None = None,
+    nothing: float = math.nan,
 ) -> float:
     """Return the mean of AbsRel(next_depth, depth reprojected) and of the same backwards.
 
-    mask, next_mask: where each frame may be compared; all of it by default. NaN where the frames
-    do not see one point in common.
+    mask, next_mask: where each frame may be compared; all of it by default. nothing: the error
+    where no point is seen in common: NaN leaves that direction out.
     """
     errors = []
     for seen, from_, to, other, allowed in (
@@ -191,7 +192,9 @@ def pair_alignment_error(
             compared &= allowed
         if compared.any():
             errors.append(np.mean(np.abs(seen[compared] - projected[compared]) / seen[compared]))
-    return float(np.mean(errors)) if errors else math.nan
+        else:
+            errors.append(nothing)
+    return mean(errors)
 
 
 def temporal_alignment_error(

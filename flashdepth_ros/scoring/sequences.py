@@ -129,7 +129,7 @@ def score(
         aligned = metrics.aligned_depth(disparity, scale, shift, max_depth)
         rows['abs_rel'].append(metrics.abs_rel(aligned, depth, mask))
         rows['delta1'].append(metrics.delta(aligned, depth, mask))
-        seen = (depth > 0) & np.isfinite(depth) & np.isfinite(aligned)
+        seen = (depth > 0) & np.isfinite(aligned)  # infinite truth too: the edges of the sky
         rows['boundary_f1'].append(metrics.boundary_f1(
             aligned, np.minimum(depth, max_depth), seen) if seen.any() else math.nan)
         with np.errstate(divide='ignore', invalid='ignore'):

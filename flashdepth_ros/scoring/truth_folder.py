@@ -10,18 +10,23 @@ from .sequences import Cameras
 
 
 class TruthFolder:
-    """A folder of depth images: 16-bit PNG, or .npy and .npz in metres; NaN and 0 have no truth."""
+    """Depth images in a folder: 16-bit PNG, or .npy, .npz and .exr in metres; NaN and 0: none."""
 
     def __init__(self, folder: Path, png_scale: float = 1000.0):
         self._paths = sorted(
-            (path for path in folder.glob('*') if path.suffix in ('.png', '.npy', '.npz')),
+            (path for path in folder.glob('*') if path.suffix in ('.png', '.npy', '.npz', '.exr')),
             key=lambda path: natural_key(path.name))
         if not self._paths:
-            raise DepthFolderError(f'{folder} holds no truth: no .png, .npy or .npz file')
+            raise DepthFolderError(f'{folder} holds no truth: no .png, .npy, .npz or .exr file')
         self._png_scale = png_scale
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    @property
+    def names(self) -> list[str]:
+        """The files' names without their suffix."""
+        return [path.stem for path in self._paths]
 
     def depth(self, index: int) -> np.ndarray:
         """Return a frame's depth, (height, width), in metres, float64."""

@@ -9,14 +9,18 @@ from pathlib import Path
 import sys
 import tempfile
 
+from ..datasets.catalogue import READERS
+from ..datasets.sequence import UNPAIRED
 from ..engines import EngineError
 from ..files.depth_folder import SIDECAR
 from ..models import CheckpointError
 from ..scoring import metrics
 from ..scoring.costmap import costmap_table
+from ..scoring.protocols import PROTOCOLS
 from ..scoring.scale_modes import MODES
 from ..scoring.sequences import mean_scores, plot, score, table
 from .costmap_evaluation import costmap_scores
+from .evaluate_dataset import evaluate_dataset
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
 from .options import add_model_arguments, add_simulation_arguments, seeds
 
@@ -24,7 +28,8 @@ from .options import add_model_arguments, add_simulation_arguments, seeds
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='evaluate', description='Compare depth sequences with the truth: of files, of '
-        'simulated scenes (--seeds), of a bag (--bag) or of running nodes (--live).')
+        'a benchmark (--dataset), of simulated scenes (--seeds), of a bag '
+        '(--bag) or of running nodes (--live).')
     parser.add_argument('predictions', nargs='?',
                         help='a folder that process_video wrote; with --model, a video or images')
     parser.add_argument('truth', type=Path, nargs='?',
@@ -36,6 +41,20 @@ def make_parser() -> argparse.ArgumentParser:
                         help='a rosbag2 (SQLite or MCAP) or ROS 1 bag; with --model its images '
                              'are used, without it the depth that it holds')
     source.add_argument('--live', action='store_true', help='what running nodes publish')
+    source.add_argument('--dataset', nargs=2, metavar=('NAME', 'ROOT'),
+                        help=f'a benchmark on disk, under --protocol, with --model or '
+                             f'--predictions: {", ".join(READERS)}; ROOT may be an index of '
+                             f"Video Depth Anything's benchmark (.json)")
+    parser.add_argument('--protocol', choices=list(PROTOCOLS), metavar='PROTOCOL',
+                        help='of a dataset: ' + ', '.join(PROTOCOLS) + ' (default: vda; '
+                             'vda-500 for nyuv2, flashdepth for waymo)')
+    parser.add_argument('--predictions', dest='prediction_folder', type=Path, metavar='FOLDER',
+                        help="a dataset's predictions: a folder a sequence, of process_video's or "
+                             "with a .npy, .npz, .png or .exr a frame under the frame's name")
+    parser.add_argument('--quantity', default='auto', choices=['auto', 'depth', 'inverse-depth'],
+                        help='what such files hold (default: what fits the first truth)')
+    parser.add_argument('--allow-unpaired', type=float, default=100 * UNPAIRED, metavar='PERCENT',
+                        help=f'frames that may have no partner (default: {100 * UNPAIRED:g})')
     parser.add_argument('--image-topic', default='image', metavar='TOPIC',
                         help='of the bag (default: image)')
     parser.add_argument('--depth-topic', default='depth/image', metavar='TOPIC',
@@ -63,7 +82,9 @@ def make_parser() -> argparse.ArgumentParser:
                         help="the truth PNG's steps per metre (default: 1000; KITTI 256)")
     parser.add_argument('--cameras', type=Path, metavar='FILE',
                         help='intrinsics and poses (.npz or .json), for the TAE')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers there')
+    parser.add_argument('--json', type=Path, metavar='FILE',
+                        help='also write the numbers there; a dataset whose run was interrupted '
+                             'goes on from there')
     parser.add_argument('--plot', type=Path, metavar='FILE',
                         help='also draw them through time (.png, .svg or .pdf)')
     add_model_arguments(parser, required=False)
@@ -73,9 +94,13 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
-    other = options.seeds or options.bag or options.live
+    other = options.seeds or options.bag or options.live or options.dataset
     if bool(other) == bool(options.predictions) or (not other and options.truth is None):
-        parser.error('give predictions and truth, or one of --seeds, --bag and --live')
+        parser.error('give predictions and truth, or one of --dataset, --seeds, --bag and --live')
+    if options.dataset and (options.model is None) == (options.prediction_folder is None):
+        parser.error('--dataset needs --model or --predictions')
+    if not options.dataset and (options.prediction_folder or options.protocol):
+        parser.error('--predictions FOLDER and --protocol belong to --dataset')
     if options.seeds and options.model is None:
         parser.error('--seeds needs --model')
     if options.live and options.model is not None:
@@ -88,6 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ' on the first frame' if options.first_frame and options.align != 'none' else '')
     names, all_scores, about = [], [], None
     try:
+        if options.dataset:
+            print(evaluate_dataset(options).markdown())
+            return 0
         with tempfile.TemporaryDirectory() as temporary:
             if options.costmap:
                 totals = costmap_scores(options, Path(temporary))
@@ -113,7 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.plot is not None:
             model = options.model or names[0]
             plot(names, all_scores, options.plot, f'{model}, alignment {align}')
-    # SourceError, DepthFolderError, ScoringError, BagError and FrameTooSmallError are ValueErrors;
+    # SourceError, DatasetError, DepthFolderError, ScoringError, BagError and FrameTooSmallError
+    # are ValueErrors;
     # ImportError: the simulation is not installed
     except (CheckpointError, EngineError, ImportError, ValueError, OSError) as error:
         print(f'evaluate: {error}', file=sys.stderr)

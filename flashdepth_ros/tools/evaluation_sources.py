@@ -2,13 +2,16 @@
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
+from ..datasets.pairing import match_frames
+from ..datasets.sequence import listed
 from ..engines import Engine, EngineError, open_engine
 from ..files.depth_folder import DepthFolder, inverse_depth, inverse_of_metres
 from ..models import model_spec
@@ -16,7 +19,7 @@ from ..scoring.sequences import Cameras, FrameStore, Predictions, ScoringError, 
 from ..scoring.truth_folder import TruthFolder, read_cameras
 from ..streams.depth_stream import DepthStream
 from ..weights.choice import resolve_weights
-from .process_video import process
+from .process_video import open_window_model, process, window_depth
 
 if TYPE_CHECKING:
     from ..simulation import Frame  # needs MuJoCo
@@ -34,6 +37,23 @@ class ComparedSequence:
     cameras: Cameras | None = None
 
 
+class Chosen:
+    """Some frames of predictions or of truth, in another order."""
+
+    def __init__(self, frames: Any, indices: list[int]):
+        self._frames, self._indices = frames, indices
+        self.about = getattr(frames, 'about', None)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def disparity(self, index: int) -> np.ndarray:
+        return self._frames.disparity(self._indices[index])
+
+    def depth(self, index: int) -> np.ndarray:
+        return self._frames.depth(self._indices[index])
+
+
 class StreamingModel:
     """The model that the options name; it is opened for the size of the first frame."""
 
@@ -42,14 +62,14 @@ class StreamingModel:
             raise EngineError('--window works on videos and images alone: leave it')
         self._options, self._spec = options, model_spec(options.model)
         self.stateless = options.stateless
-        self._file = resolve_weights(self._spec, options.weights)
+        self.file = resolve_weights(self._spec, options.weights)
         self._engine: Engine | None = None
         self._stream: DepthStream | None = None
 
     def _open(self, height: int, width: int) -> DepthStream:
         options = self._options
         height, width = self._spec.frame.network_size(height, width, options.short_side)
-        self._engine = open_engine(self._spec, str(self._file), options.backend, options.device,
+        self._engine = open_engine(self._spec, str(self.file), options.backend, options.device,
                                    height=height, width=width)
         return DepthStream(self._engine, options.short_side)
 
@@ -73,6 +93,29 @@ class StreamingModel:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
+
+
+class WindowedModel:
+    """A vda model of the options in its window mode: it sees frames ahead."""
+
+    def __init__(self, options: argparse.Namespace):
+        if not options.model.startswith('vda-'):
+            raise EngineError(f'{options.model} has no window mode, only the vda models have')
+        self._options = options
+        self.file = resolve_weights(model_spec(options.model), options.weights)
+        self._network, self._device = open_window_model(options.model, self.file, options.device)
+
+    def predict(self, frames: Iterable[np.ndarray], store: FrameStore) -> None:
+        """Put the inverse depth of a sequence of RGB frames (h, w, 3) into a store."""
+        frames = iter(frames)
+        first = next(frames)
+        for output in tqdm(window_depth(
+                chain([first], frames), self._network, self._device, first.shape[:2],
+                self._options.short_side), unit='frame', disable=None):
+            store.add(inverse_depth(output.numpy(), self._network.spec.unit))
+
+    def close(self) -> None:
+        pass
 
 
 def of_simulation(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
@@ -159,6 +202,14 @@ def of_files(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequ
                 options.window, file_format='npz', preview=False)
         predictions = folder / 'depth'
     depth = DepthFolder(predictions)
-    frames = min(len(depth), options.max_frames or len(depth))
-    cameras = None if options.cameras is None else read_cameras(options.cameras, frames)
-    yield ComparedSequence(depth.about.get('model', '?'), depth, truth, cameras)
+    pairs, unpaired = match_frames(
+        depth.names, len(depth), truth.names, options.allow_unpaired / 100, options.max_frames)
+    if unpaired:
+        print(f'evaluate: left out, without a partner: {listed(unpaired)}', file=sys.stderr)
+    true = [j for _, j in pairs]
+    cameras = None
+    if options.cameras is not None:
+        cameras = read_cameras(options.cameras, max(true) + 1)
+        cameras = Cameras(cameras.intrinsics[true], cameras.poses[true])
+    yield ComparedSequence(depth.about.get('model', '?'), Chosen(depth, [i for i, _ in pairs]),
+                           Chosen(truth, true), cameras)

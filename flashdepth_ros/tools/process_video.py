@@ -112,7 +112,8 @@ def process(
                     'model': model, 'mode': 'window' if window else 'stream',
                     'weights': Path(file).name,
                     'weights_sha256': None if file == 'random' else sha256(file),
-                    'source': source, 'camera_size': frames.size, 'network_size': network_size,
+                    'source': source, 'names': frames.names,
+                    'camera_size': frames.size, 'network_size': network_size,
                     'backend': engine.backend if engine else 'torch',
                     'device': engine.device if engine else device,
                     'precision': engine.precision if engine else 'fp32'}, overwrite)

@@ -264,11 +264,19 @@ def test_a_model_is_evaluated_directly(written, images, truth, tmp_path):
 
 
 def test_truth_that_does_not_belong_to_the_prediction_is_refused(written, truth, tmp_path, capsys):
-    (truth / '8.npz').unlink()
+    (truth / '0.npz').unlink()
+    assert scores(tmp_path, written, truth)['frames'] == FRAMES - 1
+    assert scores(tmp_path, written, truth)['abs_rel'] < 1e-3  # paired by the names' numbers
+    (truth / '4.npz').unlink()
     assert evaluate.main([str(written), str(truth)]) == 1
-    assert '9 predicted and 8 true frames' in capsys.readouterr().err
+    assert '1 of 8 frames have no partner (12 %' in capsys.readouterr().err
+    (truth / '7.npz').rename(truth / '70.npz')
+    assert evaluate.main([str(written), str(truth)]) == 1
+    assert 'not clear which prediction belongs' in capsys.readouterr().err
     assert evaluate.main([str(tmp_path / 'gone'), str(truth)]) == 1
     assert 'give a folder that process_video wrote' in capsys.readouterr().err
+    (truth / '70.npz').rename(truth / '4.npz')
+    (truth / '8.npz').rename(truth / '7.npz')
     cv2.imwrite(str(truth / '8.png'), np.zeros((4, 4), np.uint8))
     assert evaluate.main([str(written), str(truth)]) == 1
     assert 'depth needs a 16-bit PNG' in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""NYU Depth V2: the labelled frames in a MATLAB file, and folders of synchronised raw frames.
+
+https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html.
+"""
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .formats import read_depth, read_rgb, subfolders
+from .pairing import by_name, files_by_stem
+from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+
+STEPS_PER_METRE = 6000.0  # of the PNG that Video Depth Anything's benchmark expects
+LABELLED = 'nyu_depth_v2_labeled.mat'
+# of the colour camera, from the toolbox's camera_params.m
+INTRINSICS = np.array([[518.85790, 0, 325.58245], [0, 519.46961, 253.73617], [0, 0, 1.0]])
+
+
+def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
+    """Yield the labelled frames as one sequence, or a scene each of synchronised frames.
+
+    root: the .mat file or its folder (nyu_depth_v2_labeled.mat); or SCENE/rgb/N.jpg (or .png) and
+    SCENE/depth/N.png with 6000 steps a metre, as get_synched_frames and the projection of the
+    toolbox give them.
+    """
+    file = root if root.suffix == '.mat' else root / LABELLED
+    if file.is_file():
+        yield _labelled(file)
+        return
+    scenes = [folder for folder in subfolders(root) if (folder / 'rgb').is_dir()]
+    if not scenes:
+        raw = next((path.parent for path in root.rglob('d-*.pgm')), None)
+        raise DatasetError(
+            f"{raw} holds the Kinect's own frames, whose depth is not in the picture's pixels: "
+            f'convert them with the toolbox into SCENE/rgb and SCENE/depth' if raw else
+            f'{root} has neither {LABELLED} nor SCENE/rgb and SCENE/depth')
+    for scene in scenes:
+        pictures = files_by_stem(scene / 'rgb', ('.jpg', '.png', '.ppm'))
+        truths = files_by_stem(scene / 'depth', ('.png',))
+        names, unpaired = by_name(pictures, truths)
+        check_unpaired(scene.name, len(names), unpaired, allowed)
+        yield DatasetSequence(scene.name, [
+            Frame(name, position, partial(read_rgb, pictures[name]),
+                  partial(read_depth, truths[name], STEPS_PER_METRE), INTRINSICS)
+            for position, name in enumerate(pictures) if name in truths], unpaired)
+
+
+def _labelled(path: Path) -> DatasetSequence:
+    """Open the labelled frames: single pictures, not a video, paired by their index.
+
+    MATLAB's (h, w, 3, n) pictures and (h, w, n) depths lie reversed in HDF5.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise DatasetError(
+            f"{path.name} is HDF5 and needs h5py ({error}): pip install '.[evaluation]'"
+        ) from error
+    try:
+        file = h5py.File(path, 'r')
+        images, depths = file['images'], file['depths']
+    except (OSError, KeyError) as error:
+        raise DatasetError(f'{path} cannot be read as {LABELLED}: {error}') from error
+    if images.ndim != 4 or images.shape[1] != 3 or depths.shape != (
+            images.shape[0], *images.shape[2:]):
+        raise DatasetError(
+            f'{path}: images {images.shape} and depths {depths.shape} do not belong together')
+
+    def rgb(index: int, source: Any = images) -> np.ndarray:
+        return np.ascontiguousarray(source[index].transpose(2, 1, 0))
+
+    def depth(index: int, source: Any = depths) -> np.ndarray:
+        return source[index].T.astype(np.float64)
+
+    return DatasetSequence('labelled', [
+        Frame(f'{i:04d}', i, partial(rgb, i), partial(depth, i), INTRINSICS)
+        for i in range(len(images))], notes=['single pictures: predict with --stateless'])

@@ -1,0 +1,100 @@
+"""TUM RGB-D and, in the same layout, Bonn's dynamic sequences: pictures and depth have stamps.
+
+https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats and
+https://www.ipb.uni-bonn.de/data/rgbd-dynamic-dataset. 5000 steps are a metre.
+"""
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from .formats import PICTURES, read_depth, read_rgb, subfolders
+from .pairing import by_stamp, files_by_stem
+from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+
+STEPS_PER_METRE = 5000.0
+LARGEST_DIFFERENCE = 0.02  # s, between a picture and its depth, as TUM's associate.py
+# fx, fy, cx, cy that TUM states for its three cameras
+TUM_CAMERAS = {'freiburg1': (517.3, 516.5, 318.6, 255.3), 'freiburg2': (520.9, 521.0, 325.1, 249.7),
+               'freiburg3': (535.4, 539.2, 320.1, 247.6)}
+
+
+def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
+    """Yield the sequences: root itself, or the folders in it that have rgb/ and depth/.
+
+    rgb.txt and depth.txt list 'stamp file'; without them a file's name is its stamp in seconds.
+    groundtruth.txt has 'stamp tx ty tz qx qy qz qw' of the camera.
+    """
+    folders = [root] if (root / 'rgb').is_dir() else [
+        folder for folder in subfolders(root) if (folder / 'rgb').is_dir()]
+    if not folders:
+        raise DatasetError(f'{root} has no sequence: no rgb/ in it or in its folders')
+    for folder in folders:
+        yield _sequence(folder, allowed)
+
+
+def _sequence(folder: Path, allowed: float) -> DatasetSequence:
+    pictures, truths = _stamped(folder, 'rgb'), _stamped(folder, 'depth')
+    rgb_stamps, depth_stamps = [each[0] for each in pictures], [each[0] for each in truths]
+    pairs = by_stamp(rgb_stamps, depth_stamps, LARGEST_DIFFERENCE)
+    with_truth, with_picture = {i for i, _ in pairs}, {j for _, j in pairs}
+    unpaired = [f'picture {path.name}' for i, (_, path) in enumerate(pictures)
+                if i not in with_truth]
+    unpaired += [f'truth {path.name}' for j, (_, path) in enumerate(truths)
+                 if j not in with_picture]
+    # the rarer of both can be paired whole: Kinect drops frames of one stream
+    rarer = [each for each in unpaired if each.startswith(
+        'picture' if len(pictures) <= len(truths) else 'truth')]
+    check_unpaired(folder.name, len(pairs), rarer, allowed)
+    shifted = sum(i != j for i, j in pairs)
+    notes = [f'{shifted} of {len(pairs)} pairs differ from those by position in the two lists'
+             ] if shifted else []
+    poses = _poses(folder / 'groundtruth.txt', [rgb_stamps[i] for i, _ in pairs])
+    camera = next((np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+                   for name, (fx, fy, cx, cy) in TUM_CAMERAS.items() if name in folder.name), None)
+    return DatasetSequence(folder.name, [
+        Frame(pictures[i][1].stem, i, partial(read_rgb, pictures[i][1]),
+              partial(read_depth, truths[j][1], STEPS_PER_METRE),
+              camera, None if poses is None else poses[k])
+        for k, (i, j) in enumerate(pairs)], unpaired, notes=notes)
+
+
+def _stamped(folder: Path, kind: str) -> list[tuple[float, Path]]:
+    """Return the stamps in seconds and the files of one stream, in time; DatasetError."""
+    index = folder / f'{kind}.txt'
+    try:
+        if index.is_file():
+            lines = [line.split() for line in index.read_text().splitlines()
+                     if line.strip() and not line.startswith('#')]
+            found = [(float(stamp), folder / name) for stamp, name in lines]
+        else:
+            found = [(float(stem), path)
+                     for stem, path in files_by_stem(folder / kind, PICTURES).items()]
+    except ValueError as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f'{index}: {error}; a line is: stamp in seconds, file') from error
+    present = [each for each in found if each[1].is_file()]
+    if not present:
+        raise DatasetError(f'{folder / kind} holds none of the files of {index.name}')
+    return sorted(present)
+
+
+def _poses(path: Path, stamps: list[float]) -> list[np.ndarray | None] | None:
+    """Return the pose (4, 4), camera to world, nearest in time to each stamp; None where none."""
+    if not path.is_file():
+        return None
+    rows = np.loadtxt(path, comments='#', ndmin=2)
+    pairs = dict(by_stamp(stamps, list(rows[:, 0]), LARGEST_DIFFERENCE))
+    return [_matrix(rows[pairs[i]]) if i in pairs else None for i in range(len(stamps))]
+
+
+def _matrix(row: np.ndarray) -> np.ndarray:
+    x, y, z, w = row[4:8] / np.linalg.norm(row[4:8])
+    pose = np.eye(4)
+    pose[:3, :3] = [[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                    [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                    [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]
+    pose[:3, 3] = row[1:4]
+    return pose
