@@ -1,6 +1,6 @@
 """The camera's focal length, and where depth begins, from a map of points up to scale. No ROS here.
 
-Find the focal length f and the shift s along z for which f * (x, y) / (z + s) = (u, v), as MoGe does
+Find the focal length f and the shift s along z for which f * (x, y) / (z + s) = (u, v), as MoGe
 (Wang et al. 2025, arXiv 2410.19115, section 3.1). u and v are coordinates in the view, u right and
 v down, in which half of the image's diagonal is 1; so f is the focal length over half the diagonal.
 """

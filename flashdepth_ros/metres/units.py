@@ -49,7 +49,8 @@ def to_metres(
     'nominal' is factor / d; 'fixed', and 'reference' and 'ground' with the factor and shift that
     were fitted, are 1 / (factor * d + shift).
     Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
-    or the model sees no depth, such as sky), -Inf nearer than min_range, NaN where the output is not a number.
+    or the model sees no depth, such as sky), -Inf nearer than min_range, NaN where the output is
+    not a number.
     """
     if out is None:
         out = np.empty(output.shape, np.float32)

@@ -58,8 +58,9 @@ class Network(nn.Module, ABC):
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Normalised frames (N, 3, H, W), H and W multiples of 14 -> output, new state.
 
-        The output is (N, H, W) in the spec's unit, or has the planes of the spec's outputs. The given state can be stepped again, until the returned
-        one has been stepped: what is remembered frame by frame is written into a ring.
+        The output is (N, H, W) in the spec's unit, or has the planes of the spec's outputs. The
+        given state can be stepped again, until the returned one has been stepped: what is
+        remembered frame by frame is written into a ring.
         """
         output, changes = self.compute(frames, state)
         return output, advance_in_place(state, changes)

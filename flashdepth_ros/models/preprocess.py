@@ -70,7 +70,7 @@ def bounded_sizes(
 def token_sizes(
     height: int, width: int, short_side: int = 0, tokens: int = 2500,
 ) -> tuple[Size, ...]:
-    """By MoGe's rule: about as many patches as `tokens`, the aspect kept to a pixel, cut to patches.
+    """By MoGe's rule: nearly as many patches as `tokens`, the aspect kept, cut to whole patches.
 
     It was trained with 1200 to 2500. short_side: instead of `tokens`; 0 for the rule alone.
     """

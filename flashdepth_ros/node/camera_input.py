@@ -53,7 +53,7 @@ class CameraInput:
         self.problems = Problems()
         self.info: CameraInfo | None = None
         self.view = CameraView()   # of the newest image
-        self.estimate: CameraView | None = None  # the network's own, where it takes that one's place
+        self.estimate: CameraView | None = None  # the network's, where it takes its place
         self._views = CameraViews()
         self._rectified_by: str | None = None  # the node that rectifies the images before us
         self._newest: FrameOrigin | None = None

@@ -82,8 +82,8 @@ class CameraOutputs:
     ) -> float:
         """Publish what a frame became; return the seconds that handing it over took.
 
-        output: plane (h, w) in the model's unit. scale: factor and shift, None while there are no metres.
-        status_line: for the preview.
+        output: plane (h, w) in the model's unit. scale: factor and shift, None while there are no
+        metres. status_line: for the preview.
         """
         self._publishing = 0.0
         unit, rgb, view = stream.engine.spec.unit, picture.rgb, picture.view

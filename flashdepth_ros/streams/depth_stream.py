@@ -67,8 +67,8 @@ def step_together(
 ) -> list[torch.Tensor]:
     """Advance streams of one model by a frame (3, h, w) each, all of one size, in one step.
 
-    Returns their outputs on the CPU, for `DepthStream.read`. The states change only if the step succeeds, so a
-    failing frame loses nothing.
+    Returns their outputs on the CPU, for `DepthStream.read`. The states change only if the step
+    succeeds, so a failing frame loses nothing.
     """
     height, width = frames[0].shape[1:]
     engine = streams[0].engine.resized(height, width, len(streams))

@@ -1,4 +1,4 @@
-"""Focal length and shift of point maps are those of the authors' solver, which stops a bit early."""
+"""Focal length and shift of point maps are those of the authors' solver, which stops early."""
 from pathlib import Path
 
 import numpy as np
