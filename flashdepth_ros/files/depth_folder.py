@@ -136,8 +136,10 @@ class DepthWriter:
         """Model output -> uint16. What is too far becomes 0, what is too near the largest."""
         values = np.round(values * np.float32(self._scale))
         fits = (values >= 0) & (values <= 65535)  # False for NaN
-        far = values == math.inf  # the model's own word
-        self._out_of_range += values.size - int(np.count_nonzero(fits | far))
+        known = fits
+        if self._unit is Unit.UP_TO_SCALE:  # +Inf is the model's own word for no depth
+            known = fits | (values == math.inf)
+        self._out_of_range += values.size - int(np.count_nonzero(known))
         beyond = 0 if self._unit.is_depth else 65535
         return np.where(fits, values, np.where(values > 65535, beyond, 0)).astype(np.uint16)
 
