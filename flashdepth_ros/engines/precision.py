@@ -62,9 +62,9 @@ def lower(model: nn.Module, precision: str) -> None:
         elif isinstance(module, PointHead) and dtype is torch.float16:
             for part in (module.projects, module.upsample_blocks):
                 _lower_layers(part, dtype)
-            for block in module.output_block:
-                _lower_layers(block, dtype, kept=block[2])
-                block[2].register_forward_pre_hook(_cast_inputs(torch.float32))
+            for first, last in module.output_layers():
+                _lower_layers(first, dtype)
+                last.register_forward_pre_hook(_cast_inputs(torch.float32))
         elif isinstance(module, (TemporalRefiner, HybridFusion, TemporalTransformer, Stabiliser,
                                  ResidualBlock, nn.GroupNorm)):
             module.register_forward_pre_hook(_cast_inputs(torch.float32))

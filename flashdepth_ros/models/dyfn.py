@@ -3,6 +3,8 @@
 MoGe-1 (Wang et al. 2025, arXiv 2410.19115) sees every frame for itself. DyFN leaves its weights as
 they are and puts a small recurrent normalisation between its encoder and its decoder.
 """
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 import torch.nn.functional as F
@@ -29,7 +31,8 @@ def view_plane(height: int, width: int, aspect: float, device: torch.device) -> 
 
 def with_view_plane(x: Tensor, aspect: float) -> Tensor:
     """(N, C, h, w) -> (N, C + 2, h, w)."""
-    plane = view_plane(*x.shape[-2:], aspect, x.device)
+    height, width = x.shape[-2:]
+    plane = view_plane(height, width, aspect, x.device)
     return torch.cat([x, plane.expand(len(x), -1, -1, -1)], dim=1)
 
 
@@ -107,6 +110,11 @@ class PointHead(nn.Module):
         if recurrent:
             self.stabilizer = Stabiliser()
 
+    def output_layers(self) -> list[tuple[nn.Conv2d, nn.Conv2d]]:
+        """Return the first and the last convolution of the points' and of the mask's output."""
+        blocks = (cast(nn.Sequential, block) for block in self.output_block)
+        return [(cast(nn.Conv2d, block[0]), cast(nn.Conv2d, block[2])) for block in blocks]
+
     def project(self, taps: list[Tensor], grid: tuple[int, int]) -> Tensor:
         """Sum the projected tokens of the taps, 4 of (N, p * q, dim) -> (N, 512, p, q)."""
         x = self.projects[0](taps[0].transpose(1, 2).unflatten(2, grid))
@@ -164,8 +172,9 @@ class DyFN(Network):
     @torch.no_grad()
     def adjust_random(self) -> None:
         """Let x' and y' follow the view plane: no camera could be recovered from mere noise."""
-        first, _, last = self.head.output_block[0]
-        first.weight[:4], first.bias[:4] = 0, 0
+        first, last = self.head.output_layers()[0]
+        first.weight[:4] = 0
+        cast(Tensor, first.bias)[:4] = 0
         u, v = STAGES[-1][1], STAGES[-1][1] + 1            # the inputs that are coordinates
         first.weight[0, u, 1, 1], first.weight[1, u, 1, 1] = 1, -1  # their positive and their
         first.weight[2, v, 1, 1], first.weight[3, v, 1, 1] = 1, -1  # negative part

@@ -1,4 +1,4 @@
-"""A network of point maps in the node: its sky is far away, and it tells the camera's focal length."""
+"""A network of point maps in the node: its sky is far, and it tells the camera's focal length."""
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
@@ -47,8 +47,9 @@ def test_a_calibration_that_cannot_be_right(rig, small_dyfn):
     apart = relative_focal(camera(*SIZE[::-1])) / stream.points.focal
     assert not 0.8 < apart < 1.2  # of what the random weights see
     node = rig(**OPTIONS).activate()
-    for i, (rgb, wanted) in enumerate(zip(FRAMES, expected, strict=True)):
+    for i, rgb in enumerate(FRAMES):
         depth = node.depth_of(rgb, (i + 1) * SECOND // 10, info=True)
+    wanted = expected[-1]
     assert_allclose(depth, np.where(wanted > 500, np.inf, wanted / 2), rtol=1e-3, atol=1e-3)
     pixels = camera_of(stream.points.focal, *SIZE[::-1]).fx
     assert node.spin_until(lambda: node.health('input') and node.health('input').level == b'\1')
