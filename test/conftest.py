@@ -1,6 +1,8 @@
 """What all tests share: real nodes over real DDS, each test in a ROS domain of its own."""
 import contextlib
+from dataclasses import replace
 import fcntl
+import functools
 import itertools
 import os
 from pathlib import Path
@@ -71,6 +73,19 @@ def driver(domain):
             stack.callback(process.close)
             return process
         yield make
+
+
+@pytest.fixture
+def small_dyfn(monkeypatch):
+    """Let the name dyfn be the same network with the smallest encoder: the large has 320 M weights.
+
+    For what depends on the planes that it gives, not on their values.
+    """
+    from flashdepth_ros.models import MODELS
+    from flashdepth_ros.models.dyfn import DyFN
+    monkeypatch.setitem(MODELS, 'dyfn', replace(
+        MODELS['dyfn'], build=functools.partial(DyFN, 'vits')))
+    return 'dyfn'
 
 
 @pytest.fixture(scope='session')

@@ -86,8 +86,8 @@ class Engine(ABC):
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Frames (streams, 3, height, width) normalised float32 and state -> output and new state.
 
-        The output (streams, height, width) is float32 on the engine's device, in `spec.unit`. The
-        given state can be stepped again, until the returned one has been stepped.
+        The output is float32 on the engine's device, of `spec.output_shape`. The given state can
+        be stepped again, until the returned one has been stepped.
         """
 
     def warm_up(self) -> None:

@@ -98,7 +98,8 @@ class GraphEngine(Engine):
             inputs = {name: in_one_piece(tensor.to(self.device, non_blocking=True), self.alignment)
                       for name, tensor in {FRAMES: frames, **state}.items()}
             outputs = {OUTPUT: torch.empty(
-                (self.streams, self.height, self.width), device=self.device)}
+                self.spec.output_shape(self.streams, self.height, self.width),
+                device=self.device)}
             outputs.update((NEW + tensor.name, tensor.empty_change(self.device))
                            for tensor in self.state_tensors)
             self._run(inputs, outputs)

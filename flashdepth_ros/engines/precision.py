@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.dpt import DPTHead
+from ..models.dyfn import PointHead, ResidualBlock, Stabiliser
 from ..models.flashdepth import HybridFusion, TemporalRefiner
 from ..models.temporal import TemporalTransformer
 from ..models.vit import Block
@@ -58,5 +59,12 @@ def lower(model: nn.Module, precision: str) -> None:
             for part in (module.projects, module.resize_layers, module.scratch):
                 _lower_layers(part, dtype, kept=last)
             last.register_forward_pre_hook(_cast_inputs(torch.float32))
-        elif isinstance(module, (TemporalRefiner, HybridFusion, TemporalTransformer)):
+        elif isinstance(module, PointHead) and dtype is torch.float16:
+            for part in (module.projects, module.upsample_blocks):
+                _lower_layers(part, dtype)
+            for first, last in module.output_layers():
+                _lower_layers(first, dtype)
+                last.register_forward_pre_hook(_cast_inputs(torch.float32))
+        elif isinstance(module, (TemporalRefiner, HybridFusion, TemporalTransformer, Stabiliser,
+                                 ResidualBlock, nn.GroupNorm)):
             module.register_forward_pre_hook(_cast_inputs(torch.float32))

@@ -50,11 +50,15 @@ def deviation(output: Tensor, expected: Tensor) -> float:
     """Return the mean relative difference over the pixels above 5 percent of the largest.
 
     For inverse depth that is the AbsRel of depth, without what lies 20 times farther than the
-    nearest. Infinite where the output is not finite.
+    nearest. Of an output of several planes (N, planes, h, w) it is the worst plane's, relative to
+    what its values are on average. Infinite where the output is not finite.
     """
     output, expected = output.float().cpu(), expected.float().cpu()
     if output.shape != expected.shape or not output.isfinite().all():
         return float('inf')
+    if expected.ndim == 4:
+        planes = (0, 2, 3)
+        return float(((output - expected).abs().mean(planes) / expected.abs().mean(planes)).max())
     counted = expected > 0.05 * expected.max()
     if not counted.any():  # a network that sees nothing: then the engine must see nothing
         return float((output - expected).abs().max())

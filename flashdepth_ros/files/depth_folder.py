@@ -31,7 +31,7 @@ def inverse_of_metres(depth: np.ndarray) -> np.ndarray:
 
 def inverse_depth(values: np.ndarray, unit: Unit) -> np.ndarray:
     """Turn model output into inverse depth, in 1/m where the unit is metric; NaN where is none."""
-    if unit is Unit.METRES:
+    if unit.is_depth:
         return inverse_of_metres(values)
     return values / 100 if unit is Unit.HUNDRED_PER_METRE else values
 
@@ -47,7 +47,8 @@ def png_scale(first: Iterable[np.ndarray], unit: Unit) -> float:
         return 1000.0
     if unit is Unit.HUNDRED_PER_METRE:
         return 64.0
-    largest = max((float(np.nanmax(values)) for values in first), default=0.0)
+    largest = max((float(np.nanmax(values, where=values != math.inf, initial=0.0))
+                   for values in first), default=0.0)
     if not 0 < largest < math.inf:
         return 1.0
     return 2.0 ** math.floor(math.log2(65535 / (8 * largest)))
@@ -97,9 +98,9 @@ class DepthWriter:
         folder.mkdir(parents=True, exist_ok=True)
         for old in (*_frame_files(folder), folder / 'preview.mp4'):
             old.unlink(missing_ok=True)
-        stored = {'scale': scale, 'no_value': 0 if unit is Unit.METRES else None}
+        stored = {'scale': scale, 'no_value': 0 if unit.is_depth else None}
         self._about = {
-            'quantity': 'depth' if unit is Unit.METRES else 'inverse depth', 'unit': unit,
+            'quantity': 'depth' if unit.is_depth else 'inverse depth', 'unit': unit,
             'format': file_format, **(stored if file_format == 'png16' else {}),
             'height': size[0], 'width': size[1], 'fps': fps, **about,
             'preview_inverse_depth': limits}
@@ -136,8 +137,11 @@ class DepthWriter:
         """Model output -> uint16. What is too far becomes 0, what is too near the largest."""
         values = np.round(values * np.float32(self._scale))
         fits = (values >= 0) & (values <= 65535)  # False for NaN
-        self._out_of_range += values.size - int(np.count_nonzero(fits))
-        beyond = 0 if self._unit is Unit.METRES else 65535
+        known = fits
+        if self._unit is Unit.UP_TO_SCALE:  # +Inf is the model's own word for no depth
+            known = fits | (values == math.inf)
+        self._out_of_range += values.size - int(np.count_nonzero(known))
+        beyond = 0 if self._unit.is_depth else 65535
         return np.where(fits, values, np.where(values > 65535, beyond, 0)).astype(np.uint16)
 
     def write(self, values: np.ndarray) -> None:

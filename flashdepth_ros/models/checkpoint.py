@@ -71,11 +71,11 @@ def load_weights(model: Network, path: str | Path) -> None:
     Keys and shapes must be the model's. They are the same for a relative model and its metric
     sister, so there the official file's name decides.
     """
-    state = load_checkpoint(path)
-    spec = model.spec
-    if shapes(state) != shapes(model.state_dict()):
-        wanted, found = shapes(model.state_dict()), shapes(state)
-        fits = models_that_fit(state)
+    content, wanted, spec = load_checkpoint(path), shapes(model.state_dict()), model.spec
+    state = {key: value for key, value in content.items()
+             if key in wanted or not key.startswith(model.spare_keys)}
+    if (found := shapes(state)) != wanted:
+        fits = models_that_fit(content)
         if fits:
             reason = f'it holds the weights of {" or ".join(fits)}'
         else:
@@ -118,10 +118,13 @@ def _random_tensor(key: str, shape: tuple[int, ...], seed: int) -> Tensor:
 def randomise(model: nn.Module, seed: int = 0) -> None:
     """Fill a model with random weights that depend on the keys, the shapes and the seed alone.
 
-    For plumbing and tests: every layer matters to the output, none saturates. Sinusoidal tables
-    ('.pe') keep their values.
+    For plumbing and tests: every layer matters to the output, none saturates. Constants, such as
+    sinusoidal tables, keep their values.
     """
+    constants = dict(model.named_buffers())
     model.load_state_dict({
-        key: value if key.endswith('.pe')
+        key: value if key in constants
         else _random_tensor(key, tuple(value.shape), seed).to(value.dtype)
         for key, value in model.state_dict().items()})
+    if isinstance(model, Network):
+        model.adjust_random()

@@ -37,10 +37,12 @@ def advance_in_place(state: State, changes: State) -> State:
 class Network(nn.Module, ABC):
     """A model that is stepped from frame to frame; what it remembers is in the state alone.
 
-    spec: its row of the registry, from build_model.
+    spec: its row of the registry, from build_model. spare_keys: beginnings of the keys of a weights
+    file that are another model's.
     """
 
     spec: ModelSpec
+    spare_keys: tuple[str, ...] = ()
 
     @abstractmethod
     def initial_state(self, streams: int, height: int, width: int) -> State:
@@ -54,10 +56,14 @@ class Network(nn.Module, ABC):
         """
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """Normalised frames (N, 3, H, W), H and W multiples of 14 -> output (N, H, W), new state.
+        """Normalised frames (N, 3, H, W), H and W multiples of 14 -> output, new state.
 
-        The output's unit is the spec's. The given state can be stepped again, until the returned
-        one has been stepped: what is remembered frame by frame is written into a ring.
+        The output is (N, H, W) in the spec's unit, or has the planes of the spec's outputs. The
+        given state can be stepped again, until the returned one has been stepped: what is
+        remembered frame by frame is written into a ring.
         """
         output, changes = self.compute(frames, state)
         return output, advance_in_place(state, changes)
+
+    def adjust_random(self) -> None:
+        """Change random weights where the output would otherwise be nothing like depth."""

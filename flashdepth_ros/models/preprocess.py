@@ -67,18 +67,35 @@ def bounded_sizes(
     return (side(height), side(width)),
 
 
+def token_sizes(
+    height: int, width: int, short_side: int = 0, tokens: int = 2500,
+) -> tuple[Size, ...]:
+    """By MoGe's rule: nearly as many patches as `tokens`, the aspect kept, cut to whole patches.
+
+    It was trained with 1200 to 2500. short_side: instead of `tokens`; 0 for the rule alone.
+    """
+    if short_side:
+        short = min(height, width)
+        size = (height * short_side // short, width * short_side // short)
+    else:
+        factor = math.sqrt(tokens * PATCH ** 2 / (height * width))
+        size = (int(height * factor), int(width * factor))
+    return size, (size[0] // PATCH * PATCH, size[1] // PATCH * PATCH)
+
+
 @dataclass(frozen=True)
 class FrameFormat:
     """What a model's frame must look like.
 
     sizes: (height, width, short_side) -> the sizes that the frame is resampled to, one after the
     other; the last is the network's. clip: cut the cubic overshoot to [0, 1] after each.
-    resample: which library's bicubic the authors used. min_side: the network's lower limit.
+    resample: which library's bicubic the authors used; 'antialiased' is PyTorch's with
+    antialiasing, and bilinear from the second size on. min_side: the network's lower limit.
     """
 
     sizes: Callable[[int, int, int], tuple[Size, ...]]
     clip: bool = False
-    resample: Literal['opencv', 'torch'] = 'opencv'
+    resample: Literal['opencv', 'torch', 'antialiased'] = 'opencv'
     min_side: int = PATCH
 
     def network_size(self, height: int, width: int, short_side: int = 0) -> Size:
@@ -107,8 +124,9 @@ def prepare_frame(
     height, width = rgb.shape[:2]
     frame_format.network_size(height, width, short_side)
     sizes = frame_format.sizes(height, width, short_side)
-    if device is not None or frame_format.resample == 'torch':
-        return _prepare_in_torch(rgb, sizes, frame_format.clip, device or 'cpu')
+    if device is not None or frame_format.resample != 'opencv':
+        return _prepare_in_torch(
+            rgb, sizes, frame_format.clip, device or 'cpu', frame_format.resample == 'antialiased')
     # Channel by channel: OpenCV and NumPy are several times faster on a plane than on pixels of
     # three. All of it is linear, so the division by 255 and the normalisation are one, at the end.
     frame = np.empty((3, *sizes[-1]), np.float32)
@@ -129,19 +147,21 @@ def prepare_frame(
 
 
 def _prepare_in_torch(
-    rgb: np.ndarray, sizes: tuple[Size, ...], clip: bool, device: str,
+    rgb: np.ndarray, sizes: tuple[Size, ...], clip: bool, device: str, antialias: bool,
 ) -> torch.Tensor:
     """Upload the bytes, a quarter or less of what floats would be, and go on from there.
 
-    PyTorch's cubic is OpenCV's (a = -0.75, without antialiasing, edges repeated).
+    PyTorch's cubic is OpenCV's (a = -0.75, edges repeated) without antialiasing; with it a = -0.5.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(rgb))
     if device.startswith('cuda'):
         pixels = pixels.pin_memory().to(device, non_blocking=True)
     frame = pixels.permute(2, 0, 1).float().div_(255)
-    for size in sizes:
+    for index, size in enumerate(sizes):
         if frame.shape[1:] != size:
-            frame = F.interpolate(frame[None], size, mode='bicubic', align_corners=False)[0]
+            frame = F.interpolate(
+                frame[None], size, mode='bilinear' if antialias and index else 'bicubic',
+                align_corners=False, antialias=antialias)[0]
             if clip:
                 frame.clamp_(0, 1)
     mean, std = (torch.from_numpy(values)[:, None, None].to(device) for values in (MEAN, STD))

@@ -3,12 +3,14 @@ from functools import partial
 from typing import Any, cast
 
 from .depth_anything import DepthAnything
+from .dyfn import DyFN
 from .flashdepth import FlashDepth
 from .network import Network
 from .online_vda import OnlineVideoDepthAnything
-from .preprocess import FrameFormat, bounded_sizes, native_sizes
-from .spec import ModelSpec, Unit
+from .preprocess import FrameFormat, bounded_sizes, native_sizes, token_sizes
+from .spec import POINT_MAP, ModelSpec, Unit
 from .video_depth_anything import VideoDepthAnything
+from .vit import PATCH
 
 
 def _flashdepth(
@@ -56,6 +58,14 @@ def _depth_anything(size: str) -> ModelSpec:
         licence='Apache-2.0' if size == 's' else _NON_COMMERCIAL, commercial=size == 's')
 
 
+def _point_map(name: str, recurrent: bool) -> ModelSpec:
+    # one file for both: DyFN leaves MoGe-1's weights as they are
+    return ModelSpec(
+        name=name, build=partial(DyFN, recurrent=recurrent), unit=Unit.UP_TO_SCALE,
+        frame=FrameFormat(token_sizes, resample='antialiased', min_side=2 * PATCH),
+        repository='shawlyu/DyFN', file='DyFN.pt', licence='MIT', outputs=POINT_MAP)
+
+
 # FlashDepth-L and Full descend from Depth Anything V2 Large, whose weights are non-commercial.
 _FROM_LARGE = 'Apache-2.0, derived from CC-BY-NC-4.0 weights'
 
@@ -80,6 +90,8 @@ MODELS = {spec.name: spec for spec in (
     _online_vda(16),
     _online_vda(8),
     *(_depth_anything(size) for size in _SIZES),
+    _point_map('dyfn', recurrent=True),
+    _point_map('moge-l', recurrent=False),
 )}
 
 

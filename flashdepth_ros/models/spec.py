@@ -14,6 +14,26 @@ class Unit(str, Enum):
     HUNDRED_PER_METRE = '100/m'  # inverse depth, 100 / Z with Z in metres, nominally
     RELATIVE = 'relative'        # inverse depth up to an unknown scale and shift
     METRES = 'm'                 # depth along the optical axis
+    UP_TO_SCALE = 'up to scale'  # the same but for an unknown factor, one for a stream
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether larger is farther: else it is inverse depth."""
+        return self in (Unit.METRES, Unit.UP_TO_SCALE)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether there are metres without a reference, be they nominal."""
+        return self in (Unit.METRES, Unit.HUNDRED_PER_METRE)
+
+    @property
+    def has_shift(self) -> bool:
+        """Whether the inverse depth has an unknown shift, besides a factor."""
+        return self is Unit.RELATIVE
+
+
+PLANE = ('plane',)                        # one plane in the model's unit
+POINT_MAP = ('x', 'y', 'log z', 'mask')   # x and y are over z; the mask is above 0.5 where depth is
 
 
 @dataclass(frozen=True)
@@ -23,7 +43,9 @@ class ModelSpec:
     build: returns the Network with random weights. repository, file: where the official weights
     lie on Hugging Face; the repository is '' where they come with this package, in weights/.
     licence: of those weights; commercial: whether it allows commercial use. domain: what they were
-    trained on, where that is so narrow that a user must know.
+    trained on, where that is so narrow that a user must know. outputs: the planes that a step
+    gives; of PLANE the output is (N, h, w), else (N, planes, h, w), of which streams/ makes a
+    plane in `unit`.
     """
 
     name: str
@@ -35,6 +57,17 @@ class ModelSpec:
     licence: str
     commercial: bool = True
     domain: str = ''
+    outputs: tuple[str, ...] = PLANE
+
+    @property
+    def gives_focal(self) -> bool:
+        """Whether the camera's focal length can be told from the output."""
+        return self.outputs == POINT_MAP
+
+    def output_shape(self, streams: int, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of a step's output."""
+        planes = () if self.outputs == PLANE else (len(self.outputs),)
+        return streams, *planes, height, width
 
     @property
     def domain_warning(self) -> str:

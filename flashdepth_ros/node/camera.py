@@ -1,4 +1,5 @@
 """One camera of the node: what comes in, what is remembered of it, and what goes out."""
+from dataclasses import replace
 import math
 import threading
 
@@ -9,13 +10,13 @@ from std_msgs.msg import Header
 from torch import Tensor
 
 from ..engines import Engine
+from ..images.focal_shift import relative_focal
 from ..metres.units import inverse_depth
-from ..models import Unit
 from ..ros.camera_view import CameraView
 from ..ros.parameters import Settings
 from ..streams.depth_stream import DepthStream
 from ..streams.frame_rate import FrameRate
-from .camera_input import CameraInput
+from .camera_input import CameraInput, Picture
 from .camera_outputs import CameraOutputs
 from .parameter_table import of_camera
 from .scale_sources import MetricScale, open_scale
@@ -70,13 +71,34 @@ class Camera:
     def forget(self) -> None:
         """Forget what belongs to the stream so far: the next frame is the first of another."""
         self.stream.reset()
-        if self.stream.engine.spec.unit is Unit.RELATIVE:
+        if not self.stream.engine.spec.unit.is_metric:
             self.scale.forget()  # a new stream of such a model has a scale of its own
+
+    def read(
+        self, output: Tensor, picture: Picture, settings: Settings,
+    ) -> tuple[Tensor, Picture]:
+        """Return a plane (h, w) in the model's unit, and the picture with the camera to use.
+
+        output: the network's. Most models' is such a plane already, and tells nothing of the
+        camera.
+        """
+        if self.stream.points is None:
+            return output, picture
+        size, view = picture.rgb.shape[:2], picture.view
+        given = None
+        if view.intrinsics is not None and settings['camera.focal'] == 'info':
+            given = relative_focal(view.intrinsics)
+        plane = self.stream.read(
+            output, size, size if settings['output.size'] == 'camera' else output.shape[-2:], given)
+        self.input.take_estimate(self.stream.points, size, given)
+        if given is None and self.input.estimate is not None:
+            picture = replace(picture, view=self.input.estimate)
+        return plane, picture
 
     def follow_scale(
         self, output: Tensor, view: CameraView, header: Header, settings: Settings,
     ) -> tuple[float, float] | None:
-        """Return factor and shift for the network's output (h, w), or None while there are none.
+        """Return factor and shift for a frame's plane (h, w), or None while there are none.
 
         view: of the camera's image.
         """
@@ -93,7 +115,8 @@ class Camera:
             name=self.name, topic=self.input.source, info_topic=self.input.info_topic,
             publishers=self.input.publishers(),
             silent=self.input.silent(), waiting=arrivals.last_time is None,
-            problems=self.input.problems.current(), view=self.input.view.words,
+            problems=self.input.problems.current(),
+            view=(self.input.estimate or self.input.view).words,
             qos_problem=self.outputs.qos_problem,
             counts=arrivals.counts, resets=arrivals.counts.resets.copy(),
             rate=self.rate.value(), age_ms=self.age_ms,

@@ -1,5 +1,5 @@
 """What one camera sends: its subscriptions, the newest image that waits, and its camera_info."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 
@@ -8,6 +8,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from ..images.focal_shift import camera_of
 from ..images.levels import Levels
 from ..ros.camera_view import CameraView, CameraViews, rectifying_node
 from ..ros.compressed_images import check_compressed, compressed_to_rgb
@@ -20,9 +21,11 @@ from ..ros.transport import driver_remedy, uses_fastdds
 from ..streams import symptoms
 from ..streams.arrivals import Arrivals
 from ..streams.continuity import Continuity, FrameOrigin
+from ..streams.point_maps import PointMaps
 from ..streams.problems import Problems
 
 SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
+AGREES = 1.2         # times larger or smaller than the other is a focal length at most
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class CameraInput:
         self.problems = Problems()
         self.info: CameraInfo | None = None
         self.view = CameraView()   # of the newest image
+        self.estimate: CameraView | None = None  # the network's, where it takes its place
         self._views = CameraViews()
         self._rectified_by: str | None = None  # the node that rectifies the images before us
         self._newest: FrameOrigin | None = None
@@ -171,6 +175,33 @@ class CameraInput:
         if view.intrinsics is not None and view.words != before.words:
             log.info(f'{self.source}: {view.words}')
 
+    def take_estimate(
+        self, points: PointMaps, size: tuple[int, int], given: float | None,
+    ) -> None:
+        """Take note of the focal length that the network sees in images of a (height, width).
+
+        given: the one in use over half the diagonal; without it the network's takes its place.
+        """
+        self.estimate, before = None, self.estimate
+        if points.focal is None:
+            return
+        camera, log = camera_of(points.focal, size[1], size[0]), self._node.get_logger()
+        if given is None:
+            self.estimate = replace(
+                self.view, intrinsics=camera, calibration=None, baseline=(0.0, 0.0),
+                words=f"the focal length is the network's own estimate, {camera.fx:.0f} pixels")
+            if points.settled and (before is None or before.words != self.estimate.words):
+                log.info(f'{self.source}: {self.estimate.words}')
+        text = None
+        if given is not None and points.settled and not (
+                1 / AGREES < given / points.focal < AGREES):
+            text = (f'{self.info_topic}: the focal length in use is '
+                    f'{camera.fx * given / points.focal:.0f} pixels, and the network sees '
+                    f'{camera.fx:.0f}: check the calibration and camera.hfov, or set camera.focal '
+                    f'to model')
+        if self.problems.set('focal', text):
+            log.warning(text)
+
     # Twice a second, on a timer's thread
 
     def look_around(self, settings: Settings) -> None:
@@ -215,8 +246,8 @@ class CameraInput:
                 f'publishers are seen: {remedy}')
 
     def _view_problem(self) -> str | None:
-        if self.view.problem is None:
+        if self.view.problem is None or (self.estimate is not None and self.info is None):
             return None
-        consequence = ('' if self.view.intrinsics is not None
+        consequence = ('' if (self.estimate or self.view).intrinsics is not None
                        else ': no points and no depth/camera_info')
         return f'{self.info_topic}: {self.view.problem}{consequence}'

@@ -15,7 +15,6 @@ from ..images.cloud_filters import flying_pixels
 from ..images.intrinsics import Intrinsics
 from ..images.preview import colour_depth, slice_mask, write_status
 from ..metres.units import to_metres
-from ..models import Unit
 from ..msg import DepthStatus
 from ..ros.cloud_messages import depth_to_clearing_cloud, depth_to_cloud
 from ..ros.events import PublisherEventCallbacks
@@ -85,9 +84,9 @@ class CameraOutputs:
     ) -> float:
         """Publish what a frame became; return the seconds that handing it over took.
 
-        output: (h, w) of the network. scale: factor and shift, None while there are no metres.
-        believed: whether a robot may act on them; else no cloud is published, so that what listens
-        notices. status_line: for the preview.
+        output: plane (h, w) in the model's unit. scale: factor and shift, None while there are no
+        metres. believed: whether a robot may act on them; else no cloud is published, so that what
+        listens notices. status_line: for the preview.
         """
         self._publishing = 0.0
         unit, rgb, view = stream.engine.spec.unit, picture.rgb, picture.view
@@ -95,7 +94,7 @@ class CameraOutputs:
         height, width = rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape
         if self._disparity in wanted:
             disparity = stream.resample(output, height, width)
-            if unit is Unit.METRES:
+            if unit.is_depth:
                 with np.errstate(divide='ignore'):
                     disparity = 1 / disparity
             self._publish(self._disparity, depth_to_image(
@@ -162,7 +161,7 @@ class CameraOutputs:
         self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
         height: int, width: int, settings: Settings,
     ) -> np.ndarray:
-        """Network output (h, w) -> depth (height, width) in metres, NaN without a scale."""
+        """Plane (h, w) -> depth (height, width) in metres, NaN without a scale."""
         if settings['output.encoding'] == '32FC1':
             depth = depth_view(self._messages[self._depth], height, width)  # published from there
         else:

@@ -7,8 +7,8 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from ..engines import Engine, open_engine
 from ..images.loops import compile_loops
 from ..metres.units import check_mode
-from ..models import ModelSpec
-from ..ros.parameters import Settings
+from ..models import MODELS, ModelSpec
+from ..ros.parameters import ParameterError, Settings
 from ..weights.choice import choose_model
 from .diagnostics import UNTRAINED
 from .parameter_table import of_camera
@@ -36,13 +36,24 @@ def _of(settings: Settings) -> tuple:
 
 
 def check_modes(spec: ModelSpec, settings: Settings) -> None:
-    """Refuse a scale mode that means nothing for the model, of any camera; ScaleError."""
+    """Refuse what means nothing for the model, of any camera.
+
+    ScaleError for its scale mode, ParameterError for camera.focal.
+    """
     for camera in settings['cameras']:
-        check_mode(of_camera(settings, camera)['scale.mode'], spec.unit, spec.name)
+        own = of_camera(settings, camera)
+        check_mode(own['scale.mode'], spec.unit, spec.name)
+        if own['camera.focal'] == 'model' and not spec.gives_focal:
+            names = ', '.join(name for name, other in MODELS.items() if other.gives_focal)
+            raise ParameterError(f'camera.focal is model, and {spec.name} tells no focal length: '
+                                 f'set it to info, or model.name to one of {names}')
 
 
 def choose(settings: Settings) -> tuple[ModelSpec, str, str]:
-    """Return the model, its weights and a warning ('': none); CheckpointError, ScaleError."""
+    """Return the model, its weights and a warning ('': none).
+
+    CheckpointError, and what check_modes raises.
+    """
     spec, weights, warning = choose_model(settings['model.name'], settings['model.weights'])
     check_modes(spec, settings)
     return spec, str(weights), f'{spec.name}: {UNTRAINED}' if weights == 'random' else warning

@@ -40,13 +40,19 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'Names of the cameras. Each has its topics below its name (front/image, front/points) and '
         "a temporal state of its own; all share one copy of the weights. [''] is one camera, whose "
         'topics have no name before them. A camera with a name may have values of its own: '
-        'front.camera.hfov, front.output.*, front.points.*_height and front.scale.*',
+        'front.camera.*, front.output.*, front.points.*_height and front.scale.*',
         check=_check_cameras),
     Parameter(
         'camera.hfov', 0.0,
         'Horizontal field of view in degrees, from which points and depth/camera_info are made '
         'while no camera_info has come. 0 is none.', low=0.0, high=179.0, running=True,
         per_camera=True),
+    Parameter(
+        'camera.focal', 'info',
+        'Whose focal length points, depth/camera_info and mode ground have, with a network that '
+        'tells one (dyfn, moge-l). info: that of camera_info or camera.hfov and, where there is '
+        "neither, the network's. model: always the network's.",
+        choices=('info', 'model'), running=True, per_camera=True),
     Parameter(
         'model.name', 'auto',
         'The network. auto is flashdepth-s or, where its official weights are not here and cannot '
@@ -167,7 +173,7 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'How metres are made of the output d of the model, an inverse depth in 1/m. '
         'nominal: factor / d, uncalibrated. fixed: 1 / (factor * d + shift), calibrated by you. '
         'reference: the same, fitted to a metric sensor. ground: the same, fitted to a flat floor. '
-        'A model whose output is metres has d = 1 / output.', choices=MODES, per_camera=True),
+        'A model whose output is depth has d = 1 / output.', choices=MODES, per_camera=True),
     Parameter(
         'scale.reference', 'depth',
         'The metric sensor of mode reference: depth (an Image aligned with the camera, on '

@@ -93,15 +93,16 @@ class Worker:
                         self._publish(frame, output, settings)
 
     def _publish(self, frame: Frame, output: Tensor, settings: Settings) -> None:
-        """Publish what became of a frame: output (h, w) of the network."""
+        """Publish what became of a frame: the network's output."""
         camera, times, header = frame.camera, frame.times, frame.header
         settings = camera.settings(settings)
         times.stepped = time.perf_counter()
-        # also where nobody subscribes: a scale that is followed through time must not fall behind
-        scale = camera.follow_scale(output, frame.picture.view, header, settings)
+        # also where nobody subscribes: what is followed through time must not fall behind
+        plane, picture = camera.read(output, frame.picture, settings)
+        scale = camera.follow_scale(plane, picture.view, header, settings)
         times.publishing = camera.outputs.publish(
-            output, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
-            frame.picture, header,
+            plane, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
+            picture, header,
             _status_line(camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
             settings)
         times.published = time.perf_counter()

@@ -7,6 +7,7 @@ import torch
 from ..engines import Engine, State
 from ..images.resampling import resize_aligned
 from ..models import prepare_frame
+from .point_maps import PointMaps
 
 
 class DepthStream:
@@ -14,6 +15,8 @@ class DepthStream:
 
     RGB frames go in as (H, W, 3) uint8, the model's output comes out as (H, W) float32 in the
     unit of `engine.spec`. torch stays below this module.
+
+    points: what the stream has shown of its camera, of a model that gives points; else None.
     """
 
     def __init__(self, engine: Engine, short_side: int = 0):
@@ -22,10 +25,13 @@ class DepthStream:
         # the state after the last step, of all streams in it, and which of them this one was
         self._state: tuple[State, int] | None = None
         self._forgotten = False  # what that state has of this stream
+        self.points = PointMaps() if engine.spec.gives_focal else None
 
     def reset(self) -> None:
         """Forget the temporal state: the next frame is the first."""
         self._forgotten = True
+        if self.points is not None:
+            self.points = PointMaps()
 
     def prepare(self, rgb: np.ndarray) -> torch.Tensor:
         """Make the network's frame (3, h, w) of a camera's; FrameTooSmallError."""
@@ -33,12 +39,26 @@ class DepthStream:
             rgb, self.engine.spec.frame, self.short_side, self.engine.frame_device)
 
     def step(self, frame: torch.Tensor) -> torch.Tensor:
-        """Advance by one prepared frame (3, h, w); return the output (h, w) on the CPU."""
+        """Advance by one prepared frame (3, h, w); return the output on the CPU, for `read`."""
         return step_together([self], [frame])[0]
+
+    def read(
+        self, output: torch.Tensor, camera: tuple[int, int], size: tuple[int, int] | None = None,
+        focal: float | None = None,
+    ) -> torch.Tensor:
+        """Make one plane (h, w) in the model's unit of a frame's output: mostly it is that already.
+
+        camera: (height, width) of the camera's image. size: of the plane, the camera's if None;
+        focal: the camera's, over half the diagonal of the image, where it is known. Only where the
+        output is a point map do they matter.
+        """
+        if self.points is None:
+            return output
+        return self.points.read(output, camera, size or camera, focal)
 
     @staticmethod
     def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
-        """Resize an output (h, w) to the camera's size as the models' authors do, before metres."""
+        """Resize a plane (h, w) to the camera's size as the models' authors do, before metres."""
         return resize_aligned(output.numpy(), height, width)
 
 
@@ -47,8 +67,8 @@ def step_together(
 ) -> list[torch.Tensor]:
     """Advance streams of one model by a frame (3, h, w) each, all of one size, in one step.
 
-    Returns their outputs (h, w) on the CPU. The states change only if the step succeeds, so a
-    failing frame loses nothing.
+    Returns their outputs on the CPU, for `DepthStream.read`. The states change only if the step
+    succeeds, so a failing frame loses nothing.
     """
     height, width = frames[0].shape[1:]
     engine = streams[0].engine.resized(height, width, len(streams))

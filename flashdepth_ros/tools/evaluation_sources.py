@@ -87,8 +87,9 @@ class StreamingModel:
             stream = self._stream
             if self.stateless:
                 stream.reset()
-            output = stream.resample(stream.step(stream.prepare(rgb)), height, width)
-            store.add(inverse_depth(output, self._spec.unit))
+            output = stream.read(stream.step(stream.prepare(rgb)), (height, width))
+            store.add(inverse_depth(
+                stream.resample(output, height, width), self._spec.unit))
 
     def close(self) -> None:
         if self._engine is not None:

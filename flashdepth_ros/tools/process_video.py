@@ -101,7 +101,9 @@ def process(
             height, width = network_size
             engine = open_engine(spec, str(file), backend, device, height=height, width=width)
             stream = DepthStream(engine, short_side)
-            outputs = (stream.step(stream.prepare(rgb)) for rgb in chosen)
+            size = frames.size if camera_size else network_size
+            outputs = (stream.read(stream.step(stream.prepare(rgb)), frames.size, size)
+                       for rgb in chosen)
         total = frames.frames
         if max_frames is not None:
             total = min(total or max_frames, max_frames)

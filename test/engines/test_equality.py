@@ -3,7 +3,7 @@ import os
 
 import psutil
 import pytest
-from reference import assert_same, assert_same_stream, reference
+from reference import STEPS, assert_same, assert_same_stream, reference
 import torch
 
 from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
@@ -71,6 +71,15 @@ def test_as_many_threads_as_asked_for(backend):
     engine.close()
 
 
+@pytest.mark.parametrize('backend', ON_CPU)
+def test_a_model_of_several_planes(backend, small_dyfn):
+    frames, expected, last = reference(small_dyfn, 56, 70, 4)
+    assert expected[0].shape == (1, 4, 56, 70)
+    engine = opened(small_dyfn, backend, 56, 70)  # and it is found to agree
+    assert_same_stream(engine, frames, expected, last)
+    engine.close()
+
+
 @pytest.mark.skipif(os.environ.get('SOAK') != 'full', reason='make soak runs it: it takes minutes')
 @pytest.mark.parametrize(('backend', 'model', 'height', 'width'), MORE_CASES)
 def test_fp32_equals_pytorch_at_more_sizes(backend, model, height, width):
@@ -129,8 +138,10 @@ def test_bf16_stays_close(backend):
     assert sum(found) / len(found) < 2e-2, found
 
 
-def test_fp16_in_pytorch():
-    engine = opened('flashdepth-s', 'torch', 140, 182, precision='fp16')
-    frames, expected, _ = reference('flashdepth-s', 140, 182)
+@pytest.mark.parametrize(('model', 'height', 'width'), [
+    ('flashdepth-s', 140, 182), ('dyfn', 56, 70)])
+def test_fp16_in_pytorch(model, height, width, small_dyfn):
+    engine = opened(model, 'torch', height, width, precision='fp16')
+    frames, expected, _ = reference(model, height, width, 4 if model == small_dyfn else STEPS)
     found = deviations(engine, frames[:3], expected[:3])
     assert 1e-5 < max(found) < 1e-2, found

@@ -32,6 +32,15 @@ def test_stock_operators_and_fixed_shapes(model, height, width, states):
         assert all(side.dim_value > 0 for side in port.type.tensor_type.shape.dim)
 
 
+def test_a_point_map_in_stock_operators(small_dyfn):
+    graph = onnx.load(graph_file(small_dyfn, 56, 70), load_external_data=False).graph
+    operators = {node.op_type for node in graph.node}
+    assert not operators & {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample'}, operators
+    assert [[side.dim_value for side in port.type.tensor_type.shape.dim] for port in (
+        *graph.input, *graph.output)] == [
+        [1, 3, 56, 70], [1, 256, 4, 5], [1, 4, 56, 70], [1, 256, 4, 5]]
+
+
 def test_metadata():
     facts = read_metadata(graph_file('flashdepth-s', 140, 182))
     assert {name: facts[name] for name in ('model', 'height', 'width', 'streams', 'unit',

@@ -27,8 +27,10 @@ def library():
 
 @pytest.mark.parametrize(('model', 'height', 'width', 'precision'), [
     ('flashdepth-s', 140, 182, 'fp16'), ('flashdepth-s', 140, 182, 'fp32'),
-    ('vda-s', 84, 112, 'fp32'), ('ovda-c16', 84, 112, 'fp32')])
-def test_builds_for_a_named_gpu(library, tmp_path, model, height, width, precision):
+    ('vda-s', 84, 112, 'fp32'), ('ovda-c16', 84, 112, 'fp32'), ('dyfn', 56, 70, 'fp16')])
+def test_builds_for_a_named_gpu(
+    library, tmp_path, small_dyfn, model, height, width, precision,
+):
     path = graph_file(model, height, width, precision)
     plan = build_plan(library, path, compute_capability='SM89')
     assert len(plan) > 1_000_000

@@ -33,6 +33,16 @@ def test_deviation():
     assert trust.deviation(torch.zeros(1, 4), torch.zeros(1, 4)) == 0
 
 
+def test_deviation_of_several_planes():
+    expected = torch.ones(1, 4, 2, 2) * torch.tensor([-0.5, 0.5, 3, 1])[None, :, None, None]
+    assert trust.deviation(expected, expected) == 0
+    wrong = expected.clone()
+    wrong[:, 0] += 0.05  # the worst plane counts, whatever its sign
+    assert trust.deviation(wrong, expected) == pytest.approx(0.1)
+    wrong[0, 3, 0, 0] = float('nan')
+    assert trust.deviation(wrong, expected) == float('inf')
+
+
 @pytest.fixture(scope='module')
 def wrong_engine(tmp_path_factory) -> Path:
     """A graph with other weights than its metadata say."""

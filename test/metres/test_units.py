@@ -69,6 +69,22 @@ def test_relative_depth_has_no_nominal_metres():
     check_mode('nominal', Unit.METRES, 'vda-metric-s')
 
 
+def test_depth_up_to_scale():
+    inf = np.inf
+    assert_allclose(metres([2.0, 4.0, inf, 0.0], Unit.UP_TO_SCALE, 'fixed', 0.5),
+                    [4.0, 8.0, inf, -inf])
+    # what is no depth stays far, whatever the shift makes of an inverse depth of 0
+    for shift in (-0.05, 0.05):
+        found = metres([2.0, inf], Unit.UP_TO_SCALE, 'reference', 0.5, shift)
+        assert_allclose(found, [1 / (0.25 + shift), inf])
+    assert_allclose(inverse_depth(np.array([2, inf, 0], np.float32), Unit.UP_TO_SCALE),
+                    [0.5, 0, inf])
+    with pytest.raises(ScaleError, match=r'depth up to an unknown scale.*reference'):
+        check_mode('nominal', Unit.UP_TO_SCALE, 'dyfn')
+    for mode in ('fixed', 'reference', 'ground'):
+        check_mode(mode, Unit.UP_TO_SCALE, 'dyfn')
+
+
 def test_preview_colours_are_fixed_to_the_range():
     depth = np.array([[0.5, 20.0, np.inf, -np.inf, np.nan, 0.2, 3.0]], np.float32)
     for colormap in COLORMAPS:

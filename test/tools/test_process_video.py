@@ -71,6 +71,30 @@ def written(images, tmp_path_factory):
     return folder
 
 
+def test_depth_up_to_scale_of_a_point_map(images, tmp_path, capsys, small_dyfn):
+    """Sky is no value in 16 bits and +Inf in floats, and nothing of it is called out of range."""
+    options = ['--model', small_dyfn, *MODEL[2:], '--short-side', '56', '--max-frames', '3']
+    for file_format in ('npz', 'png16'):
+        folder = tmp_path / file_format
+        assert process_video.main([
+            str(images), '--output', str(folder), '--format', file_format, *options]) == 0
+    assert 'did not fit' not in capsys.readouterr().err
+    about = json.loads((folder / 'depth.json').read_text())
+    assert (about['quantity'], about['unit'], about['no_value'], about['out_of_range']) == (
+        'depth', 'up to scale', 0, 0)
+    with np.load(tmp_path / 'npz' / 'frame_000002.npz') as arrays:
+        depth = arrays['depth']
+    assert depth.shape == SIZE and (depth >= 0).all()
+    sky = np.isinf(depth)
+    assert 0.1 < sky.mean() < 0.9
+    stored = cv2.imread(str(folder / 'frame_000002.png'), cv2.IMREAD_UNCHANGED)
+    assert (stored[sky] == 0).all()
+    steps = stored[~sky] - about['scale'] * depth[~sky]
+    assert np.abs(steps).max() < 0.51
+    disparity = DepthFolder(tmp_path / 'npz').disparity(2)
+    assert (disparity[sky] == 0).all()
+
+
 def test_depth_is_the_models_own_at_camera_size(written, expected):
     wanted = upsample(expected, SIZE)[:, 0].numpy()
     for i in range(FRAMES):
