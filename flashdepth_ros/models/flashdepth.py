@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from .dpt import DECODERS, DPTHead, upsample
 from .mamba2 import Mamba2
 from .network import Network, State
+from .size_tables import SizeTables
 from .vit import BACKBONES, PATCH, VisionTransformer
 
 POOL = 10           # the temporal layers work on a grid ten times coarser than the path they refine
@@ -60,6 +61,7 @@ class TemporalRefiner(nn.Module):
         self.blocks = nn.ModuleList([
             nn.ModuleList(MambaBlock(dim, expand, headdim, d_state) for _ in range(layers))])
         self.final_layer = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
+        self.tables = SizeTables()
 
     def initial_state(self, streams: int) -> Tensor:
         """Return zeros (streams, layers, heads, headdim, d_state)."""
@@ -73,8 +75,10 @@ class TemporalRefiner(nn.Module):
         """Path (N, C, h, w) and state -> the refined path and the new state."""
         height, width = path.shape[-2:]
         rows, columns = height // POOL, width // POOL
-        pool_rows = torch.from_numpy(pooling_matrix(height, rows)).to(path)
-        pool_columns = torch.from_numpy(pooling_matrix(width, columns)).to(path)
+        pool_rows, pool_columns = (
+            self.tables.get(lengths, path, lambda lengths=lengths: torch.from_numpy(
+                pooling_matrix(*lengths)))
+            for lengths in ((height, rows), (width, columns)))
         x = pool_rows @ path @ pool_columns.T                            # (N, C, rows, columns)
         x = x.flatten(2).transpose(1, 2)                                 # (N, L, C)
         states = []
