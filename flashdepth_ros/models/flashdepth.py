@@ -31,6 +31,11 @@ def pooling_matrix(length: int, bins: int) -> np.ndarray:
     return matrix
 
 
+def pooling(length: int, bins: int) -> Tensor:
+    """Return `pooling_matrix` as a tensor."""
+    return torch.from_numpy(pooling_matrix(length, bins))
+
+
 class MambaBlock(nn.Module):
     """Mamba-2 and an MLP, each pre-normed and residual: (N, L, C) -> (N, L, C)."""
 
@@ -76,8 +81,7 @@ class TemporalRefiner(nn.Module):
         height, width = path.shape[-2:]
         rows, columns = height // POOL, width // POOL
         pool_rows, pool_columns = (
-            self.tables.get(lengths, path, lambda lengths=lengths: torch.from_numpy(
-                pooling_matrix(*lengths)))
+            self.tables.get(lengths, path, functools.partial(pooling, *lengths))
             for lengths in ((height, rows), (width, columns)))
         x = pool_rows @ path @ pool_columns.T                            # (N, C, rows, columns)
         x = x.flatten(2).transpose(1, 2)                                 # (N, L, C)

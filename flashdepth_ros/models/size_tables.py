@@ -43,7 +43,7 @@ class SizeTables:
 
 
 def tables_of(model: nn.Module) -> list[Tensor]:
-    """Return the tables that the layers of a model keep now; who holds them may go on using them."""
+    """Return the tables that the layers of a model keep now, for who uses them for longer."""
     return [table for layer in model.modules()
             if isinstance(tables := getattr(layer, 'tables', None), SizeTables)
             for table in tables.now()]
