@@ -30,6 +30,14 @@ def full_float32() -> Iterator[None]:
             switch.allow_tf32 = value
 
 
+def torch_device(wanted: str) -> str:
+    """Return what engine.device means to PyTorch: 'cpu' or 'cuda:N'; EngineError."""
+    if wanted == 'auto':
+        wanted = 'cuda' if torch.cuda.is_available() else 'cpu'
+    kind, index = settle(wanted, 'torch', ('cpu', 'cuda'))
+    return 'cpu' if kind == 'cpu' else f'cuda:{index}'
+
+
 class TorchEngine(Engine):
     """PyTorch at any size: eager on a CPU; on a CUDA device a graph of what is stepped steadily."""
 
@@ -39,11 +47,8 @@ class TorchEngine(Engine):
 
     def __init__(self, request: Request):
         super().__init__(request)
-        wanted = request.device
-        if wanted == 'auto':
-            wanted = 'cuda' if torch.cuda.is_available() else 'cpu'
-        kind, index = settle(wanted, self.backend, ('cpu', 'cuda'))
-        self.device = 'cpu' if kind == 'cpu' else f'cuda:{index}'
+        self.device = torch_device(request.device)
+        kind = self.device.partition(':')[0]
         if request.path:
             raise EngineError(
                 f"engine.path is '{request.path}', and the torch backend runs no engine files: "
