@@ -3,6 +3,8 @@
 # make test    the tests
 # make bench   how fast the node is here; tables and a plot in bench_output/
 # make soak    the endurance tests in full: some hours; SOAK_FRAMES=1000 and the like shorten them
+# make gpu     proves on a machine with an NVIDIA GPU that all is right there, and how fast: 9 minutes;
+#              needs PyTorch, NumPy and OpenCV for $(PYTHON), no ROS; tables in gpu_output/
 # make lint    the style and type checks
 # make clean   remove everything that make made
 #
@@ -25,9 +27,10 @@ MODEL ?=
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
+GPU_OPTIONS ?=
 # fast ones first
-TESTS ?= $(addprefix test/,test_rooms.py images metres streams weights files models ros scoring simulation \
-  training tools cameras node benchmark launch engines soak)
+TESTS ?= $(addprefix test/,test_rooms.py images metres streams weights files models ros scoring datasets \
+  simulation training tools cameras node benchmark launch engines gpu soak)
 PYTEST_OPTIONS ?= -ra
 # how many test files run side by side
 TEST_WORKERS ?= 2
@@ -53,7 +56,7 @@ endif
 ACTIVATE := source $(VENV)/bin/activate
 ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
-.PHONY: demo test bench soak lint build clean
+.PHONY: demo test bench soak gpu lint build clean
 
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo $(if $(MODEL),--model '$(MODEL)') \
@@ -69,6 +72,9 @@ bench: build
 soak: build
 	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py \
 	  test/engines/test_tensorrt.py $(PYTEST_OPTIONS)
+
+gpu:
+	$(PYTHON) test/gpu/verify.py $(GPU_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(ACTIVATE) && ruff check .
@@ -101,4 +107,4 @@ $(VENV)/.installed: setup.py
 	touch $@
 
 clean:
-	rm -rf .venv* build build-* install install-* log demo_output bench_output *.egg-info
+	rm -rf .venv* build build-* install install-* log demo_output bench_output gpu_output *.egg-info

@@ -1,22 +1,26 @@
 """The backends by name, and opening an engine of one."""
+from dataclasses import replace
 import importlib.util
 
 import torch
 
 from ..models import ModelSpec, model_spec
+from .devices import gpu
 from .engine import Engine, EngineError, Request
 from .fallback import FallbackEngine
+from .half import trusted_precision
 from .onnx import OnnxEngine
 from .openvino import OpenVinoEngine
 from .preparing import PreparingEngine
-from .pytorch import TorchEngine
+from .pytorch import TorchEngine, torch_device
 from .tensorrt import TensorRtEngine, TensorRtRtxEngine
 
 BACKENDS: dict[str, type[Engine]] = {engine.backend: engine for engine in (
     TorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine, TensorRtRtxEngine)}
 
 # What 'auto' takes on a CPU: the first that is installed, in the order measured in docs/engines.md.
-# All in fp32, where all agree with PyTorch to 1e-4. On CUDA it takes torch, which is proven there.
+# All in fp32, where all agree with PyTorch to 1e-4. On CUDA it takes torch, in the precision that
+# half.py finds.
 FASTEST_ON_CPU = ('openvino', 'onnx', 'torch')
 
 
@@ -56,6 +60,9 @@ def open_engine(
     request = Request(
         spec, str(weights), device, offered[0] if precision == 'auto' else precision,
         height, width, streams, path, threads)
+    if name == 'torch' and precision == 'auto' and torch_device(device).startswith('cuda'):
+        request = replace(request, precision=trusted_precision(
+            request, TorchEngine, gpu(torch_device(device))))
     if at_once and name != 'torch' and not path:
         try:
             if backend == 'auto' and precision == 'auto':

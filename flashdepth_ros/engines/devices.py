@@ -37,3 +37,11 @@ def out_of_memory(name: str, device: str, error: Exception) -> EngineError:
     return EngineError(
         f'{name} does not fit into the memory of {device}: close other programs there, set a '
         f'smaller input.short_side, or choose a smaller model.name ({error})')
+
+
+def gpu(device: str) -> str:
+    """Return what a CUDA device computes by: its name, capability and driver."""
+    capability = '.'.join(map(str, torch.cuda.get_device_capability(device)))
+    # only CUDA builds of torch have the last
+    driver = torch._C._cuda_getDriverVersion()  # type: ignore[attr-defined]
+    return f'{torch.cuda.get_device_name(device)} {capability} {driver}'

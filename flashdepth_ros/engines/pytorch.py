@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..models import Network
 from .cores import torch_threads
+from .cuda_graph import STEADY, CudaCapture, GraphedSteps
 from .devices import out_of_memory, settle
 from .engine import Engine, EngineError, Request, State
 from .export import load_model
@@ -28,8 +30,16 @@ def full_float32() -> Iterator[None]:
             switch.allow_tf32 = value
 
 
+def torch_device(wanted: str) -> str:
+    """Return what engine.device means to PyTorch: 'cpu' or 'cuda:N'; EngineError."""
+    if wanted == 'auto':
+        wanted = 'cuda' if torch.cuda.is_available() else 'cpu'
+    kind, index = settle(wanted, 'torch', ('cpu', 'cuda'))
+    return 'cpu' if kind == 'cpu' else f'cuda:{index}'
+
+
 class TorchEngine(Engine):
-    """Eager PyTorch, on a CPU or a CUDA device, at any size."""
+    """PyTorch at any size: eager on a CPU; on a CUDA device a graph of what is stepped steadily."""
 
     backend = 'torch'
     precisions = ('fp32', 'fp16', 'bf16')
@@ -37,11 +47,8 @@ class TorchEngine(Engine):
 
     def __init__(self, request: Request):
         super().__init__(request)
-        wanted = request.device
-        if wanted == 'auto':
-            wanted = 'cuda' if torch.cuda.is_available() else 'cpu'
-        kind, index = settle(wanted, self.backend, ('cpu', 'cuda'))
-        self.device = 'cpu' if kind == 'cpu' else f'cuda:{index}'
+        self.device = torch_device(request.device)
+        kind = self.device.partition(':')[0]
         if request.path:
             raise EngineError(
                 f"engine.path is '{request.path}', and the torch backend runs no engine files: "
@@ -55,8 +62,10 @@ class TorchEngine(Engine):
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
         self._threads = request.threads
+        self._steps: Network | GraphedSteps = self._model
         if kind == 'cuda':
             self.frame_device = self.device
+            self._steps = GraphedSteps(self._model, CudaCapture(self.device), request.precision)
 
     @torch.inference_mode()
     def initial_state(self) -> State:
@@ -66,13 +75,18 @@ class TorchEngine(Engine):
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         try:
             with torch_threads(self._threads), full_float32():
-                return self._model.step(frames.to(self.device, non_blocking=True), state)
+                return self._steps.step(frames.to(self.device, non_blocking=True), state)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
 
     def warm_up(self) -> None:
         side = self.spec.frame.min_side
-        Engine.warm_up(self if self.height else self.resized(side, side))
+        engine = self if self.height else self.resized(side, side)
+        frames = torch.zeros(engine.streams, 3, engine.height, engine.width)
+        state = engine.initial_state()
+        # known sizes are captured now, where no state has a part in it
+        for _ in range(STEADY if self.height and self.frame_device else 1):
+            _, state = engine.step(frames, state)
 
     def resized(self, height: int, width: int, streams: int | None = None) -> 'TorchEngine':
         wanted = height, width, streams or self.streams
@@ -86,6 +100,8 @@ class TorchEngine(Engine):
         return torch.cuda.memory_reserved(self.device) if self.device.startswith('cuda') else 0
 
     def close(self) -> None:
-        vars(self).pop('_model', None)  # may be closed already
+        if isinstance(steps := vars(self).pop('_steps', None), GraphedSteps):  # open still
+            steps.close()
+        vars(self).pop('_model', None)
         if self.device.startswith('cuda'):
             torch.cuda.empty_cache()

@@ -121,9 +121,9 @@ class Store:
 
     def _compare(self, engine: Engine) -> dict:
         model = load_model(engine.spec, self._request.weights)
-        frames, expected = trust.specimen(
-            engine.spec, model, engine.streams, engine.height, engine.width)
-        return {'deviations': trust.compare(engine, frames, expected)}
+        shape = engine.streams, engine.height, engine.width
+        return {'deviations': trust.compare(engine, *trust.specimen(
+            engine.spec, model.step, model.initial_state(*shape), *shape))}
 
 
 def graph_entry_key(key: GraphKey) -> dict[str, str]:

@@ -3,18 +3,22 @@
 Libraries have given wrong depth without any error for networks like these (TensorRT 10.3 does), and
 a robot cannot see that. So an engine that has not been compared on this machine is not used.
 """
+from collections.abc import Callable, Iterator
 import logging
 import time
+import zlib
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..models import ModelSpec, Network
+from ..models import ModelSpec
+from ..models.network import COUNT, RING, State
 from ..models.preprocess import MEAN, STD
 from .engine import Engine, EngineError
 
 STEPS = 3  # a wrong hand-over of the state shows at the second step, a wrong window at the third
+FULL = 2   # more, from a full memory on
 
 # Mean relative difference of the output that a sound engine may have. Rounding grows with the
 # depth of the network; wrong engines depart by tens of percent.
@@ -65,31 +69,60 @@ def deviation(output: Tensor, expected: Tensor) -> float:
     return float(((output - expected).abs() / expected)[counted].mean())
 
 
+Step = Callable[[Tensor, State], tuple[Tensor, State]]
+
+
+def _stepped(step: Step, state: State, frames: Tensor, full_at: int | None) -> Iterator[Tensor]:
+    """Yield the outputs; step number `full_at` begins with everything remembered."""
+    for number, frame in enumerate(frames):
+        if number == full_at:
+            state = full_state(state)
+        output, state = step(frame, state)
+        yield output
+
+
+def full_state(like: State) -> State:
+    """Return a state as after many frames, of random numbers: the same for equal shapes.
+
+    The next frame is written to the last slot of the rings, where there are any.
+    """
+    full = {}
+    for name, value in like.items():
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        numbers = torch.randn(value.shape, generator=generator)
+        # what a ring holds has passed a normalisation
+        full[name] = (numbers if COUNT in like else 0.1 * numbers).to(value)
+    if COUNT in like:
+        slots = max((value.shape[RING] for value in full.values() if value.dim() == 4), default=1)
+        full[COUNT] = torch.full_like(like[COUNT], 2 * slots - 1)
+    return full
+
+
 @torch.inference_mode()
-def expected_outputs(model: Network, frames: Tensor) -> list[Tensor]:
-    """Step a network in float32 through frames (steps, streams, 3, height, width)."""
-    state = model.initial_state(frames.shape[1], *frames.shape[-2:])
-    outputs = []
-    for frame in frames:
-        output, state = model.step(frame, state)
-        outputs.append(output)
-    return outputs
+def specimen(
+    spec: ModelSpec, step: Step, state: State, streams: int, height: int, width: int,
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the frames for `compare`, and what comes of them where the step is right.
+
+    state: of streams that have seen nothing.
+    """
+    log.info('running %s at %dx%d in PyTorch, to compare with', spec.name, width, height)
+    frames = natural_frames(STEPS + FULL, streams, height, width)
+    return frames, [output.float().cpu() for output in _stepped(step, state, frames, STEPS)]
 
 
-def deviations(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[float]:
+def deviations(
+    engine: Engine, frames: Tensor, expected: list[Tensor], full_at: int | None = None,
+) -> list[float]:
     """Step an engine through the same frames; return the deviation at each step."""
-    state = engine.initial_state()
-    found = []
-    for frame, wanted in zip(frames, expected, strict=True):
-        output, state = engine.step(frame, state)
-        found.append(deviation(output, wanted))
-    return found
+    outputs = _stepped(engine.step, engine.initial_state(), frames, full_at)
+    return [deviation(*pair) for pair in zip(outputs, expected, strict=True)]
 
 
 def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[float]:
-    """Return the deviation of each step; EngineError where it is beyond the tolerance."""
+    """Return the deviation at each step of `specimen`; EngineError beyond the tolerance."""
     begin = time.perf_counter()
-    found = deviations(engine, frames, expected)
+    found = deviations(engine, frames, expected, STEPS)
     tolerance = TOLERANCE[engine.precision]
     text = ', '.join(f'{value:.2e}' for value in found)
     what = (f'{engine.spec.name} at {engine.width}x{engine.height} through {engine.backend} in '
@@ -102,11 +135,3 @@ def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[floa
     log.info('%s agrees with PyTorch within %s (%.1f s)', what, text, time.perf_counter() - begin)
     return found
 
-
-def specimen(
-    spec: ModelSpec, model: Network, streams: int, height: int, width: int,
-) -> tuple[Tensor, list[Tensor]]:
-    """Return the frames for a comparison and what the network makes of them."""
-    log.info('running %s at %dx%d in PyTorch, to compare with', spec.name, width, height)
-    frames = natural_frames(STEPS, streams, height, width)
-    return frames, expected_outputs(model, frames)

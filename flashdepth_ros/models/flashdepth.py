@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from .dpt import DECODERS, DPTHead, upsample
 from .mamba2 import Mamba2
 from .network import Network, State
+from .size_tables import SizeTables
 from .vit import BACKBONES, PATCH, VisionTransformer
 
 POOL = 10           # the temporal layers work on a grid ten times coarser than the path they refine
@@ -28,6 +29,11 @@ def pooling_matrix(length: int, bins: int) -> np.ndarray:
         start, stop = i * length // bins, -(-(i + 1) * length // bins)
         matrix[i, start:stop] = 1 / (stop - start)
     return matrix
+
+
+def pooling(length: int, bins: int) -> Tensor:
+    """Return `pooling_matrix` as a tensor."""
+    return torch.from_numpy(pooling_matrix(length, bins))
 
 
 class MambaBlock(nn.Module):
@@ -60,6 +66,7 @@ class TemporalRefiner(nn.Module):
         self.blocks = nn.ModuleList([
             nn.ModuleList(MambaBlock(dim, expand, headdim, d_state) for _ in range(layers))])
         self.final_layer = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
+        self.tables = SizeTables()
 
     def initial_state(self, streams: int) -> Tensor:
         """Return zeros (streams, layers, heads, headdim, d_state)."""
@@ -73,8 +80,9 @@ class TemporalRefiner(nn.Module):
         """Path (N, C, h, w) and state -> the refined path and the new state."""
         height, width = path.shape[-2:]
         rows, columns = height // POOL, width // POOL
-        pool_rows = torch.from_numpy(pooling_matrix(height, rows)).to(path)
-        pool_columns = torch.from_numpy(pooling_matrix(width, columns)).to(path)
+        pool_rows, pool_columns = (
+            self.tables.get(lengths, path, functools.partial(pooling, *lengths))
+            for lengths in ((height, rows), (width, columns)))
         x = pool_rows @ path @ pool_columns.T                            # (N, C, rows, columns)
         x = x.flatten(2).transpose(1, 2)                                 # (N, L, C)
         states = []

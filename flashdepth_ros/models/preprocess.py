@@ -1,6 +1,7 @@
 """From a camera frame to the tensor that a network takes, as each model's authors prepare it."""
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+import functools
 import math
 from typing import Literal
 
@@ -164,5 +165,12 @@ def _prepare_in_torch(
                 align_corners=False, antialias=antialias)[0]
             if clip:
                 frame.clamp_(0, 1)
-    mean, std = (torch.from_numpy(values)[:, None, None].to(device) for values in (MEAN, STD))
+    mean, std = _mean_and_std(device)
     return (frame - mean) / std
+
+
+@functools.cache
+def _mean_and_std(device: str) -> tuple[torch.Tensor, ...]:
+    """Return both as (3, 1, 1), where a frame finds them without waiting for the host."""
+    with torch.inference_mode(False):
+        return tuple(torch.from_numpy(values)[:, None, None].to(device) for values in (MEAN, STD))

@@ -3,6 +3,8 @@ import torch
 from torch import Tensor, nn
 import torch.nn.functional as F
 
+from .size_tables import SizeTables
+
 PATCH = 14
 TRAINED_GRID = 37  # the position table was trained on 37 x 37 patches (518 x 518 pixels)
 
@@ -120,6 +122,7 @@ class VisionTransformer(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.tables = SizeTables()
 
     def position_embedding(self, rows: int, columns: int) -> Tensor:
         """Return the position table for a grid of patches, (1, 1 + rows * columns, dim).
@@ -129,13 +132,19 @@ class VisionTransformer(nn.Module):
         """
         if (rows, columns) == (TRAINED_GRID, TRAINED_GRID) and not self.always_resample:
             return self.pos_embed
+        table = self.pos_embed
+        if not isinstance(table, nn.Parameter) or table.is_inference():  # no telling if it changes
+            return self._resampled(rows, columns).to(table.dtype)
+        return self.tables.get((rows, columns, table._version), table,
+                               lambda: self._resampled(rows, columns))
+
+    def _resampled(self, rows: int, columns: int) -> Tensor:
         table = self.pos_embed.float()
         grid = table[:, 1:].reshape(1, TRAINED_GRID, TRAINED_GRID, -1).permute(0, 3, 1, 2)
         grid = F.interpolate(
             grid, scale_factor=((rows + 0.1) / TRAINED_GRID, (columns + 0.1) / TRAINED_GRID),
             mode='bicubic', align_corners=False)
-        table = torch.cat([table[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
-        return table.to(self.pos_embed.dtype)
+        return torch.cat([table[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
     def forward(self, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
         """(B, 3, H, W) -> one (B, H/14 * W/14, dim) for each tap, normalised, class token dropped.

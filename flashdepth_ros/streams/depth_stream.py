@@ -70,14 +70,18 @@ def step_together(
     Returns their outputs on the CPU, for `DepthStream.read`. The states change only if the step
     succeeds, so a failing frame loses nothing.
     """
+    return list(step_on_device(streams, frames).cpu())  # waits for the device
+
+
+def step_on_device(streams: Sequence[DepthStream], frames: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Do what step_together does; the outputs (N, h, w) stay on the device, which may still run."""
     height, width = frames[0].shape[1:]
     engine = streams[0].engine.resized(height, width, len(streams))
     together = _joined(streams, engine)
     outputs, together = engine.step(torch.stack(list(frames)), together)
-    outputs = outputs.cpu()  # waits for the device
     for i, stream in enumerate(streams):
         stream.engine, stream._state, stream._forgotten = engine, (together, i), False
-    return list(outputs)
+    return outputs
 
 
 def _joined(streams: Sequence[DepthStream], engine: Engine) -> State:
