@@ -8,6 +8,7 @@ from ..engines import Engine, open_engine
 from ..images.loops import compile_loops
 from ..metres.units import check_mode
 from ..models import MODELS, ModelSpec
+from ..ros.memory import release_memory
 from ..ros.parameters import ParameterError, Settings
 from ..weights.choice import choose_model
 from .diagnostics import UNTRAINED
@@ -80,6 +81,7 @@ def load_model(
         path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True,
         threads=settings['engine.threads'])
     engine.warm_up()
+    release_memory()  # what only loading needed: more than the compiled loops take
     if engine.fell_back:
         log.error(f'torch runs in place of the chosen engine: {engine.fell_back}')
     log.info(f'{spec.name} is ready on {engine.device} ({engine.backend}, {engine.precision}) '
