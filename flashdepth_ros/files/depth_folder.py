@@ -79,6 +79,13 @@ def colours(
     return image
 
 
+def write_sidecar(folder: Path, content: dict) -> None:
+    """Write depth.json whole or not at all."""
+    partial = folder / f'.{SIDECAR}'
+    partial.write_text(json.dumps(content, indent=1) + '\n')
+    os.replace(partial, folder / SIDECAR)
+
+
 class DepthWriter:
     """Writes frames as they come; nothing is kept in memory.
 
@@ -129,9 +136,7 @@ class DepthWriter:
         content = {**self._about, 'frames': self._count, 'complete': complete}
         if self._format == 'png16':
             content['out_of_range'] = self._out_of_range
-        partial = self._folder / f'.{SIDECAR}'
-        partial.write_text(json.dumps(content, indent=1) + '\n')
-        os.replace(partial, self._folder / SIDECAR)
+        write_sidecar(self._folder, content)
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         """Model output -> uint16. What is too far becomes 0, what is too near the largest."""
@@ -180,7 +185,7 @@ def check_free(folder: Path, overwrite: bool = False) -> None:
 
 
 class DepthFolder:
-    """Reads what DepthWriter wrote.
+    """Reads what DepthWriter or RgbdWriter wrote.
 
     about: the content of depth.json. names: of the pictures that the frames are of, None where
     they come from a video.
@@ -199,6 +204,9 @@ class DepthFolder:
             raise DepthFolderError(
                 f'{path} is damaged ({error!r}): run process_video again') from error
         self._paths = _frame_files(folder)
+        if self.about.get('layout') == 'rgb-d':
+            self._paths = sorted(path for path in (folder / 'depth').glob('*')
+                                 if path.suffix in ('.png', '.exr'))
         self.names: list[str] | None = None
         if self.about.get('names') is not None:
             self.names = self.about['names'][:len(self._paths)]

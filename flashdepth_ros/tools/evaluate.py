@@ -20,6 +20,7 @@ from ..scoring.protocols import PROTOCOLS
 from ..scoring.scale_modes import MODES
 from ..scoring.sequences import mean_scores, plot, score, table
 from .costmap_evaluation import costmap_scores
+from ..weights.choice import choose_model
 from .evaluate_dataset import evaluate_dataset
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
 from .options import add_model_arguments, add_simulation_arguments, seeds
@@ -87,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
                              'goes on from there')
     parser.add_argument('--plot', type=Path, metavar='FILE',
                         help='also draw them through time (.png, .svg or .pdf)')
-    add_model_arguments(parser, required=False)
+    add_model_arguments(parser, default=None)
     return parser
 
 
@@ -107,6 +108,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('--live takes the model that runs: leave --model')
     if options.costmap and not options.seeds:
         parser.error('--costmap needs --seeds')
+    if options.model is not None:
+        try:
+            spec, file, warning = choose_model(options.model, options.weights)
+        except (CheckpointError, ValueError, OSError) as error:
+            print(f'evaluate: {error}', file=sys.stderr)
+            return 1
+        if warning:
+            print(f'evaluate: {warning}', file=sys.stderr)
+        options.model, options.weights = spec.name, str(file)
     sequences_of = (of_simulation if options.seeds else of_bag if options.bag
                     else of_running_nodes if options.live else of_files)
     align = options.align + (

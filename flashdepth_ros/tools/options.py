@@ -72,10 +72,13 @@ def default_short_side(device: str, height: int, width: int) -> int:
     return 0 if on_gpu else min(252, height, width)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add the options that choose and feed a model."""
-    parser.add_argument('--model', required=required, choices=list(MODELS), metavar='MODEL',
-                        help=f'one of: {", ".join(MODELS)}')
+def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = 'auto') -> None:
+    """Add the options that choose and feed a model. default: auto, or None for no model."""
+    usual = ' (default: auto)' if default else ''
+    parser.add_argument('--model', default=default, choices=['auto', *MODELS], metavar='MODEL',
+                        help=f'auto (flashdepth-s or, where its weights cannot be had, the small '
+                             f'network that comes with this package) or one of: '
+                             f'{", ".join(MODELS)}{usual}')
     add_weights_argument(parser)
     parser.add_argument('--backend', default='auto', help='engine (default: auto)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')

@@ -5,7 +5,7 @@ its authors do offline: over overlapping windows of 32 frames that are aligned a
 """
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from pathlib import Path
 import sys
 from typing import Literal, cast
@@ -17,21 +17,22 @@ from tqdm import tqdm
 
 from ..engines import Engine, EngineError, open_engine
 from ..files.depth_folder import SUFFIXES, DepthWriter, check_free, colour_range, png_scale
+from ..files.rgbd_folder import RgbdWriter
 from ..files.sources import open_source
 from ..models import (
     CheckpointError,
     Unit,
     build_model,
     load_weights,
-    model_spec,
     prepare_frame,
     randomise,
 )
 from ..models.video_depth_anything import VideoDepthAnything
 from ..streams.depth_stream import DepthStream
-from ..weights.choice import resolve_weights
+from ..weights.choice import choose_model
 from ..weights.record import sha256
 from .options import add_model_arguments
+from .rgbd_video import Metres, add_metres_arguments, metres_of, write_rgbd
 
 FIRST_FRAMES = 8  # these are held back and fix the colours, and the scale of relative 16-bit depth
 
@@ -75,13 +76,19 @@ def process(
     source: str, folder: Path, model: str, weights: str = 'auto', backend: str = 'auto',
     device: str = 'auto', short_side: int = 0, max_frames: int | None = None,
     window: bool = False, camera_size: bool = True, file_format: str = 'png16',
-    preview: bool = True, overwrite: bool = False,
-) -> DepthWriter:
+    preview: bool = True, overwrite: bool = False, metres: Metres | None = None,
+) -> DepthWriter | RgbdWriter:
     """Write the depth of a source into a folder; returns the closed writer with its counts.
 
-    Raises SourceError, DepthFolderError, CheckpointError, EngineError, FrameTooSmallError, OSError.
+    metres: write pictures with depth in metres instead (rgbd_folder.py). Raises SourceError,
+    DepthFolderError, CheckpointError, EngineError, FrameTooSmallError, ScaleError or OSError.
     """
-    spec = model_spec(model)
+    spec, file, warning = choose_model(model, weights)
+    model = spec.name
+    if warning:
+        print(f'process_video: {warning}', file=sys.stderr)
+    if metres is not None:
+        metres.check(spec)
     if window and not model.startswith('vda-'):
         raise EngineError(f'{model} has no window mode, only the vda models have: leave --window')
     if window and backend not in ('auto', 'torch'):
@@ -90,8 +97,7 @@ def process(
     engine: Engine | None = None
     with open_source(source) as frames:
         network_size = spec.frame.network_size(*frames.size, short_side)
-        file = resolve_weights(spec, weights)
-        chosen = islice(iter(frames), max_frames)
+        chosen, pictures = tee(islice(iter(frames), max_frames))
         outputs: Iterator[Tensor]
         if window:
             network, device = open_window_model(model, file, device)
@@ -107,18 +113,25 @@ def process(
         total = frames.frames
         if max_frames is not None:
             total = min(total or max_frames, max_frames)
+        about = {
+            'model': model, 'mode': 'window' if window else 'stream',
+            'weights': Path(file).name,
+            'weights_sha256': None if file == 'random' else sha256(file),
+            'source': source, 'names': frames.names,
+            'camera_size': frames.size, 'network_size': network_size,
+            'backend': engine.backend if engine else 'torch',
+            'device': engine.device if engine else device,
+            'precision': engine.precision if engine else 'fp32'}
         try:
+            if metres is not None:
+                return write_rgbd(tqdm(outputs, total=total, unit='frame', disable=None), pictures,
+                                  folder, spec.unit, frames.size, frames.fps, about, overwrite,
+                                  metres)
+            del pictures  # a tee keeps what only one of its ends has seen
             return _write(
                 outputs, total, folder, spec.unit,
-                frames.size if camera_size else network_size, file_format, preview, frames.fps, {
-                    'model': model, 'mode': 'window' if window else 'stream',
-                    'weights': Path(file).name,
-                    'weights_sha256': None if file == 'random' else sha256(file),
-                    'source': source, 'names': frames.names,
-                    'camera_size': frames.size, 'network_size': network_size,
-                    'backend': engine.backend if engine else 'torch',
-                    'device': engine.device if engine else device,
-                    'precision': engine.precision if engine else 'fp32'}, overwrite)
+                frames.size if camera_size else network_size, file_format, preview, frames.fps,
+                about, overwrite)
         finally:
             if engine is not None:
                 engine.close()
@@ -167,11 +180,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help='write no preview.mp4')
     parser.add_argument('--overwrite', action='store_true',
                         help='replace a sequence that the folder holds')
+    add_metres_arguments(parser)
     options = vars(parser.parse_args(argv))
+    try:
+        metres = metres_of(options)
+    except ValueError as error:
+        parser.error(str(error))
     options['folder'] = options.pop('output').expanduser()
     options['file_format'] = options.pop('format')
     try:
-        writer = process(**options)
+        writer = process(**options, metres=metres)
     # SourceError, DepthFolderError and FrameTooSmallError are ValueErrors
     except (CheckpointError, EngineError, ValueError, OSError) as error:
         print(f'process_video: {error}', file=sys.stderr)

@@ -14,6 +14,7 @@ from flashdepth_ros.files.depth_folder import (
     colours,
     png_scale,
 )
+from flashdepth_ros.files.exr import read_exr
 from flashdepth_ros.models import Unit, build_model, prepare_frame, randomise
 from flashdepth_ros.models.dpt import upsample
 from flashdepth_ros.tools import evaluate, process_video
@@ -230,6 +231,91 @@ def test_the_preview_shows_what_has_no_value_in_grey():
     image = colours(depth, Unit.METRES, limits)
     assert image[0, 2:].tolist() == [[128] * 3] * 2
     assert image[0, 0].sum() > image[0, 1].sum()
+
+
+# ---- metres with the pictures ----------------------------------------------------------------
+
+
+def read_calibration(path):
+    """Read a camera as RTAB-Map's CameraModel does."""
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+    width, height = (int(storage.getNode(f'image_{side}').real()) for side in ('width', 'height'))
+
+    def matrix(name):
+        node = storage.getNode(name)
+        shape = [int(node.getNode(side).real()) for side in ('rows', 'cols')]
+        data = node.getNode('data')
+        return np.array([data.at(i).real() for i in range(data.size())]).reshape(shape)
+    return (width, height, storage.getNode('distortion_model').string(), matrix('camera_matrix'),
+            matrix('distortion_coefficients'), matrix('projection_matrix'))
+
+
+@pytest.mark.parametrize('kind', ['png16', 'exr'])
+def test_metres_are_an_rgb_d_folder_of_rtabmap_and_open3d(images, expected, tmp_path, kind):
+    assert process_video.main([
+        str(images), '--output', str(tmp_path), *MODEL, '--metres', kind, '--scale', '2',
+        '--intrinsics', '80', '81', '44', '36', '--max-frames', '5']) == 0
+    with np.errstate(divide='ignore'):
+        wanted = 2 * 100 / upsample(expected, SIZE)[:5, 0].numpy()
+    for i in range(5):
+        name = f'{i:06d}'
+        if kind == 'png16':
+            depth = cv2.imread(str(tmp_path / f'depth/{name}.png'), cv2.IMREAD_UNCHANGED)
+            assert depth.dtype == np.uint16
+            near = wanted[i] < 65
+            np.testing.assert_allclose(depth[near] / 1000, wanted[i][near], atol=0.0006)
+            assert (depth[wanted[i] > 66] == 0).all()
+        else:
+            depth = read_exr(tmp_path / f'depth/{name}.exr')
+            near = wanted[i] < 1e4
+            np.testing.assert_allclose(depth[near], wanted[i][near], rtol=1e-4)
+        picture = cv2.imread(str(images / f'frame_{i}.png'))
+        stored = cv2.imread(str(tmp_path / f'rgb/{name}.jpg'))
+        assert np.abs(stored.astype(int) - picture).mean() < 4  # but for JPEG
+    width, height, model, matrix, distortion, projection = read_calibration(
+        tmp_path / 'calibration.yaml')
+    assert (width, height, model) == (SIZE[1], SIZE[0], 'plumb_bob')
+    assert matrix.tolist() == [[80, 0, 44], [0, 81, 36], [0, 0, 1]]
+    assert not distortion.any() and projection[:, :3].tolist() == matrix.tolist()
+    assert json.loads((tmp_path / 'camera_intrinsic.json').read_text()) == {
+        'width': 90, 'height': 75, 'intrinsic_matrix': [80, 0, 0, 0, 81, 0, 44, 36, 1]}
+    folder = DepthFolder(tmp_path)
+    assert folder.about['complete'] and len(folder) == 5
+    near = wanted[3] < 60
+    np.testing.assert_allclose(1 / folder.disparity(3)[near], wanted[3][near], atol=0.001)
+
+
+def test_an_assumed_camera_is_told(images, tmp_path, capsys):
+    assert process_video.main([str(images), '--output', str(tmp_path), *MODEL, '--metres',
+                               '--max-frames', '1']) == 0
+    assert 'assumed to see 60 degrees' in capsys.readouterr().err
+    camera = json.loads((tmp_path / 'camera_intrinsic.json').read_text())
+    assert camera['intrinsic_matrix'][0] == pytest.approx(45 / np.tan(np.pi / 6))
+    assert DepthFolder(tmp_path).about['intrinsics_assumed']
+
+
+def test_relative_depth_needs_a_scale_for_metres(images, tmp_path, capsys):
+    relative = [str(images), '--output', str(tmp_path / 'out'), '--model', 'vda-s', '--weights',
+                'random', '--device', 'cpu', '--short-side', '42', '--backend', 'torch',
+                '--max-frames', '2', '--metres', '--hfov', '70']
+    assert process_video.main(relative) == 1
+    assert '--metres needs --scale FACTOR' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+    assert process_video.main([*relative, '--scale', '0.5', '--shift', '0.25']) == 0
+    depth = cv2.imread(str(tmp_path / 'out/depth/000001.png'), cv2.IMREAD_UNCHANGED)
+    assert depth.max() <= 4000  # 1 / 0.25 m at the most: inverse depth is never negative
+    with pytest.raises(SystemExit):
+        process_video.main([str(images), '--output', str(tmp_path), '--hfov', '70'])
+    assert 'belong to --metres' in capsys.readouterr().err
+
+
+def test_the_model_is_chosen_as_elsewhere(images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('FLASHDEPTH_WEIGHTS', str(tmp_path))  # none there, and none to be had
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert process_video.main([str(images), '--output', str(tmp_path / 'out'), '--device', 'cpu',
+                               '--backend', 'torch', '--max-frames', '1']) == 0
+    assert DepthFolder(tmp_path / 'out').about['model'] in ('flashdepth-s', 'flashdepth-nano')
 
 
 # ---- evaluate --------------------------------------------------------------------------------
