@@ -76,15 +76,16 @@ def _chosen(
     return found[:cut.most]
 
 
-def _selected(sequence: DatasetSequence, cut: Cut, max_frames: int | None) -> list[int]:
-    """Return the indices of the frames that a network sees."""
+def _selected(
+    sequence: DatasetSequence, cut: Cut, max_frames: int | None, notes: list[str],
+) -> list[int]:
+    """Return the indices of the frames that a network sees; all of a sequence that is too short."""
     taken = range(2 ** 31)[cut.frames]
     indices = (list(range(len(sequence.frames)))[:len(taken)] if sequence.extracted else
                [i for i, frame in enumerate(sequence.frames) if frame.position in taken])
     if not indices:
-        raise DatasetError(
-            f"{sequence.name} has {len(sequence.frames)} frames with truth, none of them in the "
-            f"protocol's range {cut.frames.start or 0} to {cut.frames.stop}")
+        notes.append(f"it ends before the protocol's frame {cut.frames.start}: all are taken")
+        indices = list(range(len(sequence.frames)))
     return indices[:max_frames]
 
 
@@ -93,10 +94,10 @@ def _scores(
     model: Any,
 ) -> dict[str, Any]:
     """Predict and score one sequence; its numbers, and what was left out of it."""
-    indices = _selected(sequence, cut, options.max_frames)
+    notes = list(sequence.notes)
+    indices = _selected(sequence, cut, options.max_frames, notes)
     cropped = sequence.extracted and not protocol.tae  # whether the pictures are cropped already
     names = [sequence.frames[i].name for i in indices]
-    notes = list(sequence.notes)
     with tempfile.TemporaryDirectory() as temporary:
         predictions: Any
         if model is not None:
@@ -114,8 +115,9 @@ def _scores(
                 notes.append(f'the predictions were taken for {predictions.quantity}')
         scored = range(len(indices))[cut.scored]
         if not scored:
-            raise DatasetError(f'{sequence.name} has {len(indices)} frames, none to be scored')
-        picture = sequence.rgb(indices[0]).shape[:2]
+            notes.append(f'it ends before frame {cut.scored.start}: all are scored')
+            scored = range(len(indices))
+        picture, whole_truth = sequence.rgb(indices[0]).shape[:2], sequence.depth(indices[0]).shape
 
         def truth(k: int) -> np.ndarray:
             depth = sequence.depth(indices[scored[k]])
@@ -124,9 +126,8 @@ def _scores(
             return depth[cut.truth(*depth.shape)]
 
         def disparity(k: int, released: bool = False) -> np.ndarray:
-            index = indices[scored[k]]
-            return _placed(predictions.disparity(scored[k]), picture, sequence.depth(index).shape,
-                           cut, protocol.tae, cropped, released, names[scored[k]])
+            return _placed(predictions.disparity(scored[k]), picture, whole_truth, cut,
+                           protocol.tae, cropped, released, names[scored[k]])
 
         cap = cut.caps.get(sequence.name, cut.cap)
         frames = ProtocolFrames(len(scored), disparity, truth, cap)
