@@ -21,6 +21,7 @@ from ..scoring.scale_modes import MODES
 from ..scoring.sequences import mean_scores, plot, score, table
 from .costmap_evaluation import costmap_scores
 from ..weights.choice import choose_model
+from .compare_models import compare
 from .evaluate_dataset import evaluate_dataset
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
 from .options import add_model_arguments, add_simulation_arguments, seeds
@@ -88,6 +89,10 @@ def make_parser() -> argparse.ArgumentParser:
                              'goes on from there')
     parser.add_argument('--plot', type=Path, metavar='FILE',
                         help='also draw them through time (.png, .svg or .pdf)')
+    parser.add_argument('--compare', nargs='+', metavar='MODEL[@BACKEND]',
+                        help='several models on the frames of --seeds or --dataset instead of one')
+    parser.add_argument('--report', type=Path, metavar='FILE',
+                        help='of --compare: one HTML file with pictures (needs matplotlib)')
     add_model_arguments(parser, default=None)
     return parser
 
@@ -98,11 +103,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     other = options.seeds or options.bag or options.live or options.dataset
     if bool(other) == bool(options.predictions) or (not other and options.truth is None):
         parser.error('give predictions and truth, or one of --dataset, --seeds, --bag and --live')
-    if options.dataset and (options.model is None) == (options.prediction_folder is None):
+    one = (options.model is None) != (options.prediction_folder is None)
+    if options.dataset and not options.compare and not one:
         parser.error('--dataset needs --model or --predictions')
     if not options.dataset and (options.prediction_folder or options.protocol):
         parser.error('--predictions FOLDER and --protocol belong to --dataset')
-    if options.seeds and options.model is None:
+    if options.compare:
+        if options.model or options.prediction_folder or not (options.seeds or options.dataset):
+            parser.error('--compare takes --seeds or --dataset, and neither --model nor '
+                         '--predictions')
+    elif options.report:
+        parser.error('--report belongs to --compare')
+    elif options.seeds and options.model is None:
         parser.error('--seeds needs --model')
     if options.live and options.model is not None:
         parser.error('--live takes the model that runs: leave --model')
@@ -123,6 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ' on the first frame' if options.first_frame and options.align != 'none' else '')
     names, all_scores, about = [], [], None
     try:
+        if options.compare:
+            print(compare(options))
+            return 0
         if options.dataset:
             print(evaluate_dataset(options).markdown())
             return 0

@@ -23,6 +23,11 @@ USUAL = {'nyuv2': 'vda-500', 'waymo': 'flashdepth'}  # protocols; vda for the ot
 MOST_OBLIQUE = 0.1  # how much the shape of a prediction may differ from its picture's
 
 
+def usual_protocol(dataset: str) -> str:
+    """Return the protocol that a dataset is scored under where none is named."""
+    return USUAL.get(dataset.removesuffix('-final'), 'vda')
+
+
 def evaluate_dataset(options: argparse.Namespace) -> BenchmarkResults:
     """Score every sequence of options.dataset, and return the results.
 
@@ -30,7 +35,7 @@ def evaluate_dataset(options: argparse.Namespace) -> BenchmarkResults:
     DatasetError, ScoringError, DepthFolderError and what a model raises.
     """
     name, root = options.dataset
-    protocol = PROTOCOLS[options.protocol or USUAL.get(name.removesuffix('-final'), 'vda')]
+    protocol = PROTOCOLS[options.protocol or usual_protocol(name)]
     cut, known = protocol.cut(name)
     model = None
     if options.prediction_folder is None:
@@ -46,7 +51,7 @@ def evaluate_dataset(options: argparse.Namespace) -> BenchmarkResults:
         results.note(f'{protocol.name} as its authors have it knows no {name}: all frames, no '
                      f'crop, truth up to {cut.cap:g} m')
     try:
-        sequences = list(_chosen(open_dataset(
+        sequences = list(chosen_sequences(open_dataset(
             name, Path(root), options.allow_unpaired / 100), cut, results))
         for count, sequence in enumerate(sequences, 1):
             if not results.has(sequence.name):
@@ -60,7 +65,7 @@ def evaluate_dataset(options: argparse.Namespace) -> BenchmarkResults:
     return results
 
 
-def _chosen(
+def chosen_sequences(
     sequences: Iterator[DatasetSequence], cut: Cut, results: BenchmarkResults,
 ) -> list[DatasetSequence]:
     """Return the sequences that a protocol takes; all, where none of its list is there."""
@@ -76,7 +81,7 @@ def _chosen(
     return found[:cut.most]
 
 
-def _selected(
+def selected_frames(
     sequence: DatasetSequence, cut: Cut, max_frames: int | None, notes: list[str],
 ) -> list[int]:
     """Return the indices of the frames that a network sees; all of a sequence that is too short."""
@@ -95,7 +100,7 @@ def _scores(
 ) -> dict[str, Any]:
     """Predict and score one sequence; its numbers, and what was left out of it."""
     notes = list(sequence.notes)
-    indices = _selected(sequence, cut, options.max_frames, notes)
+    indices = selected_frames(sequence, cut, options.max_frames, notes)
     cropped = sequence.extracted and not protocol.tae  # whether the pictures are cropped already
     names = [sequence.frames[i].name for i in indices]
     with tempfile.TemporaryDirectory() as temporary:
