@@ -19,9 +19,9 @@ from ..scoring.costmap import costmap_table
 from ..scoring.protocols import PROTOCOLS
 from ..scoring.scale_modes import MODES
 from ..scoring.sequences import mean_scores, plot, score, table
-from .costmap_evaluation import costmap_scores
 from ..weights.choice import choose_model
 from .compare_models import compare
+from .costmap_evaluation import costmap_scores
 from .evaluate_dataset import evaluate_dataset
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
 from .options import add_model_arguments, add_simulation_arguments, seeds

@@ -35,11 +35,13 @@ class Metres:
 
     def check(self, spec: ModelSpec) -> None:
         """Raise ScaleError where the model's output cannot become metres."""
-        if spec.unit is Unit.RELATIVE and self.factor is None:
+        if not spec.unit.is_metric and self.factor is None:
+            what, more = (('relative inverse depth', ', and mostly --shift')
+                          if spec.unit.has_shift else ('depth up to an unknown scale', ''))
             raise ScaleError(
-                f'{spec.name} gives relative inverse depth: --metres needs --scale FACTOR, and '
-                f'mostly --shift, so that 1 / (factor * output + shift) is metres; or take '
-                f'flashdepth-s or a metric model')
+                f'{spec.name} gives {what}: --metres needs --scale FACTOR{more}, so that '
+                f'1 / (factor * inverse depth + shift) is metres; or take flashdepth-s or a metric '
+                f'model')
 
     def intrinsics(self, width: int, height: int) -> Intrinsics:
         """Return the camera of pictures of a size; say so where it is assumed."""
@@ -89,7 +91,7 @@ def write_rgbd(
     size: tuple[int, int], fps: float, about: dict, overwrite: bool, metres: Metres,
 ) -> RgbdWriter:
     """Write pictures (h, w, 3) and depth made of outputs (h', w'); size: (h, w)."""
-    fixed = metres.shift is not None or unit is Unit.RELATIVE
+    fixed = metres.shift is not None or not unit.is_metric
     factor, shift = metres.factor or 1.0, metres.shift or 0.0
     intrinsics = metres.intrinsics(size[1], size[0])
     writer = RgbdWriter(folder, intrinsics, metres.file_format, fps, {
