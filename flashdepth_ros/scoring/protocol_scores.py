@@ -78,7 +78,7 @@ def _solved(fit: LeastSquares, cap: float) -> tuple[float, float]:
 
 
 def _in_inverse_depth(protocol: Protocol, frames: ProtocolFrames) -> dict[str, float]:
-    """DepthCrafter's and VDA's: fitted in inverse depth, compared as depth."""
+    """Fitted in inverse depth and compared as depth: DepthCrafter's and VDA's."""
     fit, valid, predicted = LeastSquares(), 0, 0
     for index in range(frames.count):
         disparity, truth = frames.read(index, protocol)

@@ -153,7 +153,7 @@ def test_a_wrong_size_is_named(tmp_path):
     layouts.save(path, np.ones((30, 40), np.uint16))
     assert sequence.rgb(0).shape == (60, 80, 3)
     with pytest.raises(DatasetError, match=r'truth of frame 1548266469.066667 is 40x30, but the '
-                                            'sequence is 80x60'):
+                       'sequence is 80x60'):
         sequence.depth(2)
 
 
