@@ -139,4 +139,3 @@ def _shown(value: float | None, digits: int = 4) -> str:
 def _table(rows: list[list[str]]) -> str:
     lines = [rows[0], ['---'] * len(rows[0]), *rows[1:]]
     return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)
-

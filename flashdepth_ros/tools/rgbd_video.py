@@ -76,7 +76,7 @@ def metres_of(options: dict[str, Any]) -> Metres | None:
     file_format, factor, shift, camera, hfov = (
         options.pop(name) for name in ('metres', 'scale', 'shift', 'intrinsics', 'hfov'))
     if file_format is None:
-        if not factor is shift is camera is hfov is None:
+        if any(each is not None for each in (factor, shift, camera, hfov)):
             raise ValueError('--scale, --shift, --intrinsics and --hfov belong to --metres')
         return None
     if factor is not None and factor <= 0:
