@@ -66,6 +66,7 @@ class CameraInput:
         """Take settings that cannot change while active."""
         self._compressed = settings['input.transport'] == 'compressed'
         self._levels = Levels(settings['input.bits'])
+        self.estimate = None  # of another network, perhaps
         self.take_running(settings)
 
     def take_running(self, settings: Settings) -> None:

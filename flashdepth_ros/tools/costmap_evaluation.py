@@ -8,7 +8,7 @@ from tqdm import tqdm
 import yaml
 
 from ..metres.units import check_mode
-from ..models import Unit, model_spec
+from ..models import model_spec
 from ..ros.transport import share_folder
 from ..scoring.costmap import BoxVisit, CostmapScores, TrueCells, score_costmap
 from ..scoring.scale_modes import metric_depths
@@ -54,7 +54,7 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
                         name = f'{options.model}, {mode}' + (', stateless' if stateless else '')
                         _add(totals, name, score_costmap(metric_depths(
                             store, truth, mode, cells.camera, float(cells.poses[0, 2, 3]),
-                            spec.unit is Unit.RELATIVE, RATE), cells, RATE))
+                            spec.unit.has_shift, RATE), cells, RATE))
     finally:
         model.close()
     return totals

@@ -31,10 +31,11 @@ def small_model():
 
 @pytest.fixture(scope='module')
 def large_model():
-    model = build_model('dyfn')
+    with torch.device('meta'):  # without PyTorch's own random weights, which take seconds
+        model = build_model('dyfn')
+    model.to_empty(device='cpu')
     randomise(model, int(golden('dyfn')['seed']))
-    yield model
-    del model
+    return model
 
 
 def made_frames():

@@ -78,7 +78,8 @@ def test_depth_up_to_scale_of_a_point_map(images, tmp_path, capsys, small_dyfn):
     for file_format in ('npz', 'png16'):
         folder = tmp_path / file_format
         assert process_video.main([
-            str(images), '--output', str(folder), '--format', file_format, *options]) == 0
+            str(images), '--output', str(folder), '--format', file_format, '--no-preview',
+            *options]) == 0
     assert 'did not fit' not in capsys.readouterr().err
     about = json.loads((folder / 'depth.json').read_text())
     assert (about['quantity'], about['unit'], about['no_value'], about['out_of_range']) == (
