@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import rclpy
+from rclpy.context import Context
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -20,7 +21,7 @@ SECOND = 1_000_000_000
 GOOD = {
     'width': 98, 'height': 84, 'encoding': 'rgb8', 'frame_id': 'camera',
     'keep': 1.0,                # of the pixels, the rest is cut off
-    'stamp': 'now',             # or zero, start (seconds since then), same
+    'stamp': 'now',             # or zero, start (seconds since then), same, last (good one)
     'late': 0.0,                # seconds that the stamps are behind
     'info_width': 0, 'info_height': 0,  # of camera_info, 0 for the image's
     'info_frame_id': None,      # of camera_info, None for the image's
@@ -49,7 +50,7 @@ class Camera:
 
     def __init__(self, node, image, info):
         self.node, self.image, self.info = node, image, info
-        self._begin = time.monotonic()
+        self._begin, self._last = time.monotonic(), 0
 
     def close(self) -> None:
         for publisher in (self.image, self.info):
@@ -59,7 +60,10 @@ class Camera:
         now = self.node.get_clock().now().nanoseconds
         nanoseconds = {
             'now': now, 'zero': 0, 'same': now // (3600 * SECOND) * 3600 * SECOND,
-            'start': round((time.monotonic() - self._begin + 1) * SECOND)}[kind]
+            'start': round((time.monotonic() - self._begin + 1) * SECOND),
+            'last': self._last}[kind]
+        if kind == 'now' and not late:
+            self._last = now
         return divmod(min(max(nanoseconds - round(late * SECOND), 0), 2 ** 31 * SECOND - 1), SECOND)
 
     def publish(
@@ -116,6 +120,8 @@ class Driver:
     def __init__(self) -> None:
         rclpy.init()
         self.node = rclpy.create_node('driver')
+        self._other_context = Context()
+        self._other_node = None
         self.publishers: dict = {}
         self.streams: dict[str, Stream] = {}
         self.cameras: dict[str, Camera] = {}
@@ -127,8 +133,8 @@ class Driver:
         return {}
 
     def _publisher(self, topic: str, kind: str, reliability: str = 'reliable',
-                   durability: str = 'volatile'):
-        return self.node.create_publisher(KINDS[kind], topic, QoSProfile(
+                   durability: str = 'volatile', node=None):
+        return (node or self.node).create_publisher(KINDS[kind], topic, QoSProfile(
             depth=10, reliability=ReliabilityPolicy[reliability.upper()],
             durability=DurabilityPolicy[durability.upper()]))
 
@@ -175,8 +181,27 @@ class Driver:
 
     def _camera(self, topic: str, prefix: str, kind: str = 'Image', reliability: str = 'reliable'
                 ) -> Camera:
-        return Camera(self.node, self._publisher(f'{prefix}{topic}', kind, reliability),
-                      self._publisher(f'{prefix}camera_info', 'CameraInfo', reliability))
+        node = self._node_for(kind)
+        return Camera(node, self._publisher(f'{prefix}{topic}', kind, reliability, node=node),
+                      self._publisher(f'{prefix}camera_info', 'CameraInfo', reliability, node=node))
+
+    def _node_for(self, kind: str):
+        """Return a participant of DDS for each kind: none can have one topic of two types."""
+        if kind == 'Image':
+            return self.node
+        if self._other_node is None:
+            rclpy.init(context=self._other_context)
+            self._other_node = rclpy.create_node('other_driver', context=self._other_context)
+        return self._other_node
+
+    def close(self) -> None:
+        for stream in self.streams.values():
+            stream.end()
+        self.node.destroy_node()
+        if self._other_node is not None:
+            self._other_node.destroy_node()
+            self._other_context.shutdown()
+        rclpy.shutdown()
 
     def misbehave(self, topic: str, seconds: float, seed: str, prefixes: list[str]) -> dict:
         """Publish for a while, on any of the cameras' topics, in any way, each for some frames."""
@@ -184,7 +209,7 @@ class Driver:
         cameras: list[Camera] = []
         count = 0
         while time.monotonic() < end:
-            if (len(cameras) < 3 and rng.random() < 0.3) or not cameras:
+            if not cameras or (len(cameras) < 3 and rng.random() < 0.3):
                 cameras.append(self._camera(
                     topic, rng.choice(prefixes), rng.choice(('Image', 'Image', 'CompressedImage')),
                     rng.choice(('reliable', 'best_effort'))))
@@ -228,10 +253,7 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         print(json.dumps(getattr(driver, command.pop('do'))(**command)), flush=True)
-    for stream in driver.streams.values():
-        stream.end()
-    driver.node.destroy_node()
-    rclpy.shutdown()
+    driver.close()
 
 
 if __name__ == '__main__':

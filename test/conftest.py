@@ -19,6 +19,7 @@ spin_briefly()  # before PyTorch is loaded
 sys.path.insert(0, str(Path(__file__).parent))  # ros_rig, for the tests in folders below
 
 from driver_process import Driver  # noqa: E402
+from node_process import obey  # noqa: E402
 from ros_rig import Reference, Rig  # noqa: E402
 
 # of the domains that need no ephemeral ports
@@ -101,7 +102,8 @@ def start(domain):
     def run(name: str, *arguments: str) -> subprocess.Popen:
         running.append(subprocess.Popen(
             [sys.executable, '-m', f'flashdepth_ros.{name}', '--ros-args', *arguments],
-            env={**os.environ, 'ROS_DOMAIN_ID': str(domain)}, stderr=subprocess.PIPE, text=True))
+            env={**os.environ, 'ROS_DOMAIN_ID': str(domain)}, stderr=subprocess.PIPE, text=True,
+            preexec_fn=obey))
         return running[-1]
 
     yield run

@@ -1,4 +1,5 @@
 """A depth node in a process of its own, seen from outside as a robot sees it."""
+import ctypes
 import os
 from pathlib import Path
 import re
@@ -25,18 +26,32 @@ PARAMETERS = {
     **PLUMBING, 'input.short_side': 70, 'points.stride': 1, 'points.remove_edges': False}
 
 
+LIBC = ctypes.CDLL(None)
+PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
+
+
+def obey() -> None:
+    """Make a child heed SIGINT, and end with its parent.
+
+    One that a killed test left behind would answer for the node of a later one in its domain.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    LIBC.prctl(PARENT_DEATH, signal.SIGTERM)
+
+
 def start(
     executable: str, domain: int, *arguments: str, wrapper: tuple[str, ...] = (),
     environment: dict[str, str] | None = None, **options,
 ) -> subprocess.Popen:
     """Start an executable of the package in a session of its own, with ROS arguments.
 
-    It heeds SIGINT, which a shell lets its background processes ignore, and they theirs.
+    It heeds SIGINT, which a shell lets its background processes ignore, and they theirs; and it
+    ends with this process.
     """
     return subprocess.Popen(
         [*wrapper, sys.executable, '-m', f'flashdepth_ros.{executable}', '--ros-args', *arguments],
         env={**os.environ, 'ROS_DOMAIN_ID': str(domain), **(environment or {})},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=obey,
         start_new_session=True, text=True, **options)
 
 

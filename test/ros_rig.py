@@ -96,6 +96,10 @@ class Client:
             client = self._clients[service] = self.node.create_client(kind, service)
             assert self.spin_until(client.service_is_ready), f'{service} is not there'
             self.meet()
+            count = self.node.count_services(client.srv_name)  # each would answer
+            assert count == 1, (
+                f'{count} nodes serve {client.srv_name} in domain {self.context.get_domain_id()}: '
+                f'has a run that was killed left one behind?')
         return client
 
     def call(self, kind: type, service: str, request, seconds: float = 60.0):

@@ -16,7 +16,7 @@ LONGEST = 300  # lines of a file
 # libraries that only some rooms may import
 ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'diagnostic_msgs', 'builtin_interfaces',
        'rcl_interfaces', 'lifecycle_msgs', 'launch', 'launch_ros', 'ament_index_python',
-       'message_filters', 'tf2_ros', 'msg'}
+       'message_filters', 'tf2_ros', 'bondpy', 'msg'}
 LIBRARIES = ROS | {'torch', 'cv2'}
 
 # room: what of the package, and of the libraries above, its files may import besides their own

@@ -23,6 +23,7 @@ from ..images.loops import LoopError
 from ..metres.units import ScaleError
 from ..models import CheckpointError, FrameTooSmallError
 from ..ros import parameters
+from ..ros.manager_bond import ManagerBond
 from ..ros.memory import release_memory
 from . import diagnostics, loading
 from .camera import Camera
@@ -88,6 +89,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._camera_resets = []             # a reset service for each camera that has a name
         self._ready = threading.Condition()  # a frame waits, or the worker must end
         self._worker: Worker | None = None   # while the node is active
+        self._bond = ManagerBond(self)       # likewise
         # held while engine or cameras come and go, and while diagnostics look at them
         self._members = threading.Lock()
 
@@ -143,6 +145,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         for camera in self._cameras:
             camera.scale.subscribe()
             camera.input.subscribe()
+        self._bond.begin(self._settings.now['bond_heartbeat_period'])
         return result
 
     @_transition
@@ -190,6 +193,7 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     def _stop(self) -> None:
         """End the worker after the frame in progress, and forget the temporal state."""
+        self._bond.end()
         for camera in self._cameras:
             camera.input.unsubscribe()
         self._settings.in_use = False
@@ -241,6 +245,7 @@ class DepthNode(LifecycleNodeMixin, Node):
     def end(self, timeout: float) -> None:
         """Leave ROS in order, at the end of the process; wait that long for a frame in progress."""
         self._settings.in_use = False
+        self._bond.end()
         if self._worker is not None:
             self._worker.stop(timeout)
         self.destroy_node()

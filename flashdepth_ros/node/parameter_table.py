@@ -36,6 +36,11 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'Configure and activate by itself after the start. Set false where a lifecycle manager '
         'does it. Read once, at the start.'),
     Parameter(
+        'bond_heartbeat_period', 0.1,
+        "Seconds between the heartbeats of the bond that nav2's lifecycle manager wants while the "
+        'node is active; made where bondpy is installed. 0 is no bond: set bond_timeout of the '
+        'manager to 0 then.', low=0.0, high=2.0),
+    Parameter(
         'cameras', [''],
         'Names of the cameras. Each has its topics below its name (front/image, front/points) and '
         "a temporal state of its own; all share one copy of the weights. [''] is one camera, whose "

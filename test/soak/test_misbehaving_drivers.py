@@ -15,7 +15,8 @@ from flashdepth_ros.ros.message import stamp_to_ns
 
 SIDES = 'left', 'right'
 # left out, so that they leave no trace, and others that end the stream
-TRACELESS = ({'keep': 0.5}, {'encoding': 'holographic'}, {'late': 0.5}, {'keep': 0.0})
+TRACELESS = ({'keep': 0.5}, {'encoding': 'holographic'}, {'keep': 0.0},
+             {'stamp': 'last', 'late': 0.5}, {'stamp': 'last'})
 ENDS = ({'width': 98, 'height': 84}, {'frame_id': 'rear'}, {'late': 100.0}, {'encoding': 'bgr8'})
 
 
