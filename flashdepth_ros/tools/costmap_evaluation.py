@@ -1,6 +1,6 @@
 """evaluate --costmap: what nav2's costmap makes of a model's depth in simulated drives."""
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,13 @@ import yaml
 from ..metres.units import check_mode
 from ..models import Unit, model_spec
 from ..ros.transport import share_folder
-from ..scoring.costmap import BoxVisit, CostmapScores, TrueCells, score_costmap
+from ..scoring.costmap import (
+    BoxVisit,
+    CostmapScores,
+    TrueCells,
+    clouds_of_all,
+    score_costmap,
+)
 from ..scoring.scale_modes import metric_depths
 from ..scoring.sequences import FrameStore
 from .evaluation_sources import SIMULATED_FRAMES, StreamingModel
@@ -45,16 +51,16 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
             for seed in tqdm(options.seeds, unit='scene', disable=None):
                 truth = FrameStore(folder / f'truth{seed}')
                 pictures, cells = _drive(options, renderer, seed, truth)
-                _add(totals, 'true depth', score_costmap(_depths(truth), cells, RATE))
+                _add(totals, 'true depth', _score(_depths(truth), cells))
                 for stateless in (False, True) if options.stateless else (False,):
                     model.stateless = stateless
                     store = FrameStore(folder / f'depth{seed}{stateless}')
                     model.predict(iter(pictures), store)
                     for mode in options.scale_mode:
                         name = f'{options.model}, {mode}' + (', stateless' if stateless else '')
-                        _add(totals, name, score_costmap(metric_depths(
+                        _add(totals, name, _score(metric_depths(
                             store, truth, mode, cells.camera, float(cells.poses[0, 2, 3]),
-                            spec.unit is Unit.RELATIVE, RATE), cells, RATE))
+                            spec.unit is Unit.RELATIVE, RATE), cells))
     finally:
         model.close()
     return totals
@@ -82,6 +88,10 @@ def _drive(
 
 def _depths(truth: FrameStore) -> Iterator[np.ndarray]:
     return (truth.depth(index) for index in range(len(truth)))
+
+
+def _score(depths: Iterable[np.ndarray | None], cells: TrueCells) -> CostmapScores:
+    return score_costmap(clouds_of_all(depths, cells), cells, RATE)
 
 
 def _add(totals: dict[str, CostmapScores], name: str, scores: CostmapScores) -> None:
