@@ -92,14 +92,29 @@ def test_the_floor_is_no_obstacle_with_the_errors_that_the_heights_are_made_for(
     scene = [view(wall=np.inf)] * 3
     truth = TrueCells(scene, np.repeat(POSE[None], 3, 0), CAMERA, LAYER, NODE)
     assert not truth.ever.any()
-    angle = math.radians(2.0)
-    y = CAMERA.rays()[1]
-    with np.errstate(divide='ignore'):    # looks up by 2 degrees, which nobody knows
-        down = np.where(y > 0, HEIGHT / np.maximum(
-            y * math.cos(angle) - math.sin(angle), 1e-9), np.inf)
-    tilted = np.repeat(np.where(down > 0, down, np.inf)[:, None], 320, 1).astype(np.float32)
-    for depth in (view(wall=np.inf), 0.95 * view(wall=np.inf), 1.05 * tilted):
-        assert scores([depth] * 3, truth).false == 0
+    # what looks down by 2 degrees more than the pose says sees a floor that rises
+    y = CAMERA.rays()[1] * math.cos(math.radians(2)) + math.sin(math.radians(2))
+    with np.errstate(divide='ignore'):
+        rising = np.repeat(np.where(y > 0, HEIGHT / y, np.inf)[:, None], CAMERA.width, 1)
+    noise = np.random.default_rng(0).normal(1, 0.01, rising.shape)
+    for depth in (0.95 * rising, 0.95 * rising * noise):
+        assert score_costmap(
+            clouds_of_all([depth.astype(np.float32)] * 3, truth), truth).false == 0
+
+
+@pytest.mark.parametrize(('distance', 'half_width', 'height', 'cells'), [
+    (1.5, 0.2, 0.15, 8),    # a low box
+    (2.0, 0.02, 1.0, 1),    # a pole
+    (5.0, 0.25, 1.7, 9)])   # a person
+def test_small_and_far_things_are_marked_and_stay(distance, half_width, height, cells):
+    x, y = CAMERA.rays()
+    depth = view(wall=np.inf)
+    depth[(y * distance > HEIGHT - height)[:, None] & (np.abs(x * distance) < half_width)
+          & (depth > distance)] = distance
+    truth = TrueCells([depth] * FRAMES, np.repeat(POSE[None], FRAMES, 0), CAMERA, LAYER, NODE)
+    found = scores([depth] * FRAMES, truth)
+    assert found.marked.sum() >= cells * FRAMES
+    assert found.near.sum() == found.true.sum() and found.false == 0
 
 
 def test_without_metres_nothing_is_marked_or_cleared(truth):
