@@ -163,8 +163,9 @@ def test_a_visitor_stands_before_the_camera_for_its_time_and_changes_nothing_els
         assert changed.any() == there
         if there:
             distance = np.linalg.norm(scene.visit.place - frame.pose[:2, 3])
-            assert (frame.depth[changed] < other.depth[changed]).all()
-            assert distance - 0.6 < frame.depth[changed].min() < distance + 0.3
+            nearer = frame.depth < 0.9 * other.depth
+            assert nearer.sum() > 0.7 * changed.sum()
+            assert distance - 0.6 < frame.depth[nearer].min() < distance + 0.3
     assert 1.0 <= np.linalg.norm(scene.visit.place - scene.pose(1.95)[:2, 3]) <= 1.8 + 1e-9
 
 
