@@ -2,6 +2,7 @@
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +21,9 @@ from ..scoring.costmap import (
 from ..scoring.scale_modes import metric_depths
 from ..scoring.sequences import FrameStore
 from .evaluation_sources import SIMULATED_FRAMES, StreamingModel
+
+if TYPE_CHECKING:
+    from ..simulation import Renderer  # needs MuJoCo
 
 RATE = 10.0                # frames per second
 VISIT = (1 / 3, 2 / 3)     # when a box stands before the camera, in parts of the drive
@@ -67,7 +71,7 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
 
 
 def _drive(
-    options: argparse.Namespace, renderer, seed: int, truth: FrameStore,
+    options: argparse.Namespace, renderer: 'Renderer', seed: int, truth: FrameStore,
 ) -> tuple[list[np.ndarray], TrueCells]:
     """Return the pictures of a drive past a box, and what is true of its floor."""
     from ..simulation import make_scene
@@ -81,7 +85,8 @@ def _drive(
         truth.add(frame.depth)
         poses.append(frame.pose)
         pictures.append(frame.rgb)
-    visit = scene.visit and BoxVisit(scene.visit.place, scene.visit.size, first, last)
+    visit = None if scene.visit is None else BoxVisit(
+        scene.visit.place, scene.visit.size, first, last)
     return pictures, TrueCells(_depths(truth), np.array(poses), renderer.intrinsics,
                                *shipped_configuration(), visit)
 
