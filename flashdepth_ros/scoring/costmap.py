@@ -3,7 +3,7 @@
 Depth becomes the node's two clouds, and these a layer's marks (voxel_layer.py). What is true is of
 true depth, every pixel of it: obstacle cells have a point from 0.1 to 2 m above the floor.
 """
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import math
 from typing import Any
@@ -146,21 +146,29 @@ class CostmapScores:
         return self
 
 
+def clouds_of_all(
+    depths: Iterable[np.ndarray | None], truth: TrueCells,
+) -> Iterator[dict[str, np.ndarray] | None]:
+    """Yield the clouds of the depth (H, W) in metres of each frame; None where there is none."""
+    for turn, depth in enumerate(depths):
+        yield None if depth is None else clouds_of(depth, truth.camera, turn, truth.node)
+
+
 def score_costmap(
-    depths: Iterable[np.ndarray | None], truth: TrueCells, rate: float = 10.0,
+    clouds: Iterable[Mapping[str, np.ndarray] | None], truth: TrueCells, rate: float = 10.0,
 ) -> CostmapScores:
-    """Feed a layer with the depth (H, W) in metres of each frame, None where there are no metres.
+    """Feed a layer with the clouds of each frame by topic, None where there are no metres.
 
     rate: frames, and rounds of the costmap, per second.
     """
     layer, scores = truth.empty_layer(), CostmapScores()
     beside, far_beside = _widen(truth.ever, 0.05), _widen(truth.ever, TOLERANCE)
     marks = []
-    for frame, (depth, pose) in enumerate(zip(depths, truth.poses, strict=True)):
-        if depth is None:
+    for frame, (of_frame, pose) in enumerate(zip(clouds, truth.poses, strict=True)):
+        if of_frame is None:
             scores.blind += 1
         else:
-            layer.update(clouds_of(depth, truth.camera, frame, truth.node), pose)
+            layer.update(of_frame, pose)
         marked, true = layer.marked, truth.obstacles[frame]
         marks.append(marked)
         distance, ahead, aside = truth.from_camera(frame)

@@ -1,4 +1,4 @@
-"""What nav2's VoxelLayer makes of clouds, by its rules (nav2_costmap_2d 1.4). No ROS here.
+"""What nav2's VoxelLayer makes of clouds, by its rules (nav2_costmap_2d 1.4 and 1.5). No ROS here.
 
 A cell of the costmap is an obstacle while a voxel of its column is marked (mark_threshold 0). A
 round first traces the rays of the clouds that clear, then marks the points of those that mark. The

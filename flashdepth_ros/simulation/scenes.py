@@ -234,7 +234,7 @@ def make_scene(
     floor = Floor(length, width)
     _furnish(builder, floor, walls, kind, openings)
     path = drive(rng, floor)
-    movers = _movers(builder, floor, path, kind)
+    movers: list[Mover | Visit] = [*_movers(builder, floor, path, kind)]
     flicker = _light(builder, length, width, height)
     carriage = Carriage(
         height=rng.uniform(0.3, 1.5), pitch=rng.normal(0.05, 0.12), nod=rng.uniform(0, 0.08),

@@ -1,7 +1,8 @@
 """evaluate --costmap: what nav2's costmap makes of a model's depth in simulated drives."""
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -10,10 +11,19 @@ import yaml
 from ..metres.units import check_mode
 from ..models import model_spec
 from ..ros.transport import share_folder
-from ..scoring.costmap import BoxVisit, CostmapScores, TrueCells, score_costmap
+from ..scoring.costmap import (
+    BoxVisit,
+    CostmapScores,
+    TrueCells,
+    clouds_of_all,
+    score_costmap,
+)
 from ..scoring.scale_modes import metric_depths
 from ..scoring.sequences import FrameStore
 from .evaluation_sources import SIMULATED_FRAMES, StreamingModel
+
+if TYPE_CHECKING:
+    from ..simulation import Renderer  # needs MuJoCo
 
 RATE = 10.0                # frames per second
 VISIT = (1 / 3, 2 / 3)     # when a box stands before the camera, in parts of the drive
@@ -45,23 +55,23 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
             for seed in tqdm(options.seeds, unit='scene', disable=None):
                 truth = FrameStore(folder / f'truth{seed}')
                 pictures, cells = _drive(options, renderer, seed, truth)
-                _add(totals, 'true depth', score_costmap(_depths(truth), cells, RATE))
+                _add(totals, 'true depth', _score(_depths(truth), cells))
                 for stateless in (False, True) if options.stateless else (False,):
                     model.stateless = stateless
                     store = FrameStore(folder / f'depth{seed}{stateless}')
                     model.predict(iter(pictures), store)
                     for mode in options.scale_mode:
                         name = f'{options.model}, {mode}' + (', stateless' if stateless else '')
-                        _add(totals, name, score_costmap(metric_depths(
+                        _add(totals, name, _score(metric_depths(
                             store, truth, mode, cells.camera, float(cells.poses[0, 2, 3]),
-                            spec.unit.has_shift, RATE), cells, RATE))
+                            spec.unit.has_shift, RATE), cells))
     finally:
         model.close()
     return totals
 
 
 def _drive(
-    options: argparse.Namespace, renderer, seed: int, truth: FrameStore,
+    options: argparse.Namespace, renderer: 'Renderer', seed: int, truth: FrameStore,
 ) -> tuple[list[np.ndarray], TrueCells]:
     """Return the pictures of a drive past a box, and what is true of its floor."""
     from ..simulation import make_scene
@@ -75,13 +85,18 @@ def _drive(
         truth.add(frame.depth)
         poses.append(frame.pose)
         pictures.append(frame.rgb)
-    visit = scene.visit and BoxVisit(scene.visit.place, scene.visit.size, first, last)
+    visit = None if scene.visit is None else BoxVisit(
+        scene.visit.place, scene.visit.size, first, last)
     return pictures, TrueCells(_depths(truth), np.array(poses), renderer.intrinsics,
                                *shipped_configuration(), visit)
 
 
 def _depths(truth: FrameStore) -> Iterator[np.ndarray]:
     return (truth.depth(index) for index in range(len(truth)))
+
+
+def _score(depths: Iterable[np.ndarray | None], cells: TrueCells) -> CostmapScores:
+    return score_costmap(clouds_of_all(depths, cells), cells, RATE)
 
 
 def _add(totals: dict[str, CostmapScores], name: str, scores: CostmapScores) -> None:

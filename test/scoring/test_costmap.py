@@ -11,6 +11,7 @@ from flashdepth_ros.scoring.costmap import (
     BoxVisit,
     CostmapScores,
     TrueCells,
+    clouds_of_all,
     costmap_table,
     score_costmap,
 )
@@ -25,6 +26,10 @@ POSE = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, HEIGHT], [0, 0, 0, 1]
 BOX = BoxVisit(np.array([2.2, 0.0]), (0.4, 0.4), 4, 8)
 FRAMES = 12
 LAYER, NODE = shipped_configuration()
+
+
+def scores(depths: list, truth: TrueCells) -> CostmapScores:
+    return score_costmap(clouds_of_all(depths, truth), truth)
 
 
 def view(wall: float = 3.03, box: bool = False) -> np.ndarray:
@@ -57,7 +62,7 @@ def test_true_cells_are_the_wall_and_the_box(truth):
 
 
 def test_true_depth_marks_all_of_it_and_nothing_else(truth):
-    found = score_costmap(SCENE, truth)
+    found = scores(SCENE, truth)
     assert found.frames == FRAMES and found.blind == 0
     assert (found.marked[1:] >= 0.98 * found.true[1:]).all() and found.true[1] > 500
     assert (found.near == found.true).all()
@@ -67,19 +72,19 @@ def test_true_depth_marks_all_of_it_and_nothing_else(truth):
 
 
 def test_a_wall_that_seems_too_far_is_missed_and_one_that_seems_too_near_is_false(truth):
-    far = score_costmap([1.2 * depth for depth in SCENE], truth)
+    far = scores([1.2 * depth for depth in SCENE], truth)
     assert far.marked[1] == far.near[1] == 0
     assert np.median(far.ahead) == pytest.approx(0.6, abs=0.06)
     # no ray sees what lies behind the wall, but some see over the box
     assert far.far_false <= 10 * (BOX.last - BOX.first)
     assert far.to_mark == [math.inf]    # 0.4 m behind itself
-    near = score_costmap([0.85 * depth for depth in SCENE], truth)
+    near = scores([0.85 * depth for depth in SCENE], truth)
     assert near.marked[1] == 0 and np.median(near.ahead) == pytest.approx(-0.45, abs=0.06)
     assert near.far_false == near.false > 50 * FRAMES
 
 
 def test_an_error_within_the_tolerance_is_told_apart_from_none(truth):
-    found = score_costmap([1.05 * depth for depth in SCENE], truth)
+    found = scores([1.05 * depth for depth in SCENE], truth)
     assert found.marked[1] == 0 and found.near[1] == found.true[1]
 
 
@@ -87,28 +92,43 @@ def test_the_floor_is_no_obstacle_with_the_errors_that_the_heights_are_made_for(
     scene = [view(wall=np.inf)] * 3
     truth = TrueCells(scene, np.repeat(POSE[None], 3, 0), CAMERA, LAYER, NODE)
     assert not truth.ever.any()
-    angle = math.radians(2.0)
+    # what looks down by 2 degrees more than the pose says sees a floor that rises
+    y = CAMERA.rays()[1] * math.cos(math.radians(2)) + math.sin(math.radians(2))
+    with np.errstate(divide='ignore'):
+        rising = np.repeat(np.where(y > 0, HEIGHT / y, np.inf)[:, None], CAMERA.width, 1)
+    noise = np.random.default_rng(0).normal(1, 0.01, rising.shape)
+    for depth in (0.95 * rising, 0.95 * rising * noise):
+        assert score_costmap(
+            clouds_of_all([depth.astype(np.float32)] * 3, truth), truth).false == 0
+
+
+@pytest.mark.parametrize(('distance', 'half_width', 'height', 'cells'), [
+    (1.5, 0.2, 0.15, 8),    # a low box
+    (2.0, 0.02, 1.0, 1),    # a pole
+    (5.0, 0.25, 1.7, 9)])   # a person
+def test_small_and_far_things_are_marked_and_stay(distance, half_width, height, cells):
     x, y = CAMERA.rays()
-    with np.errstate(divide='ignore'):    # looks up by 2 degrees, which nobody knows
-        down = np.where(y > 0, HEIGHT / np.maximum(
-            y * math.cos(angle) - math.sin(angle), 1e-9), np.inf)
-    tilted = np.repeat(np.where(down > 0, down, np.inf)[:, None], 320, 1).astype(np.float32)
-    for depth in (view(wall=np.inf), 0.95 * view(wall=np.inf), 1.05 * tilted):
-        assert score_costmap([depth] * 3, truth).false == 0
+    depth = view(wall=np.inf)
+    depth[(y * distance > HEIGHT - height)[:, None] & (np.abs(x * distance) < half_width)
+          & (depth > distance)] = distance
+    truth = TrueCells([depth] * FRAMES, np.repeat(POSE[None], FRAMES, 0), CAMERA, LAYER, NODE)
+    found = scores([depth] * FRAMES, truth)
+    assert found.marked.sum() >= cells * FRAMES
+    assert found.near.sum() == found.true.sum() and found.false == 0
 
 
 def test_without_metres_nothing_is_marked_or_cleared(truth):
     late: list = [None if frame < 6 else depth for frame, depth in enumerate(SCENE)]
-    found = score_costmap(late, truth)
+    found = scores(late, truth)
     assert found.blind == 6 and found.to_mark == [pytest.approx(0.2)]
     assert found.ahead[0] == pytest.approx(8 - 3.025, abs=0.03)
     held: list = [depth if frame < 8 else None for frame, depth in enumerate(SCENE)]
-    found = score_costmap(held, truth)
+    found = scores(held, truth)
     assert found.to_clear == [math.inf] and found.left >= 8
 
 
 def test_sequences_add_up_and_make_a_row(truth):
-    one = score_costmap(SCENE, truth)
+    one = scores(SCENE, truth)
     total = CostmapScores()
     total += one
     total += one

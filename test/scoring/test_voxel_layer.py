@@ -107,7 +107,7 @@ def test_rays_that_leave_the_map_clear_up_to_its_edge():
 def test_an_eye_outside_of_the_map_clears_nothing():
     it = layer()
     it.voxels[:] = EVERY_VOXEL
-    it.clear(points((1.0, 0.025, 0.5)), EYE + [0, 0, 2.0], ANY)
+    it.clear(points((1.0, 0.025, 0.5)), EYE + np.array([0, 0, 2.0]), ANY)
     assert (it.voxels == EVERY_VOXEL).all()
 
 

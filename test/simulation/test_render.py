@@ -154,6 +154,21 @@ def test_moving_things_and_light_change_the_view_from_one_place(renderer):
     assert all(change == 0 for moves, change in changes if not moves)
 
 
+def test_a_visitor_stands_before_the_camera_for_its_time_and_changes_nothing_else(renderer):
+    scene, without = make_scene(1, visit=(0.95, 1.95)), make_scene(1)
+    for time, there in ((0.9, False), (1.0, True), (1.9, True), (2.0, False)):
+        frame, other = renderer.render(scene, time), renderer.render(without, time)
+        np.testing.assert_array_equal(frame.pose, other.pose)
+        changed = frame.depth != other.depth
+        assert changed.any() == there
+        if there:
+            distance = np.linalg.norm(scene.visit.place - frame.pose[:2, 3])
+            nearer = frame.depth < 0.9 * other.depth
+            assert nearer.sum() > 0.7 * changed.sum()
+            assert distance - 0.6 < frame.depth[nearer].min() < distance + 0.3
+    assert 1.0 <= np.linalg.norm(scene.visit.place - scene.pose(1.95)[:2, 3]) <= 1.8 + 1e-9
+
+
 def test_the_fullest_corridor_leaves_a_place_for_the_camera(renderer):
     scene = make_scene(7945)  # one of 8,000 has no place that is free for 0.4 m to each side
     depth = renderer.render(scene, 0.0).depth

@@ -1,0 +1,84 @@
+"""A drive through a simulated room: a costmap marks what comes, and forgets what has gone."""
+from egl import needs_egl
+import numpy as np
+import pytest
+from ros_rig import Rig
+from sensor_msgs.msg import PointCloud2
+
+from flashdepth_ros.ros.camera_info import intrinsics_to_info
+from flashdepth_ros.ros.image_messages import rgb_to_image
+from flashdepth_ros.ros.message import header_at, stamp_to_ns
+from flashdepth_ros.scoring.costmap import BoxVisit, TrueCells, score_costmap
+from flashdepth_ros.tools.costmap_evaluation import shipped_configuration
+
+needs_egl()
+
+RATE, FRAMES, FIRST, LAST = 10, 30, 10, 20
+
+
+class Robot:
+    """Drives the path of a scene, sends what its camera sees, and collects the node's clouds."""
+
+    def __init__(self, node: Rig, renderer, scene):
+        self.node, self._renderer, self._scene = node, renderer, scene
+        self.frames = [renderer.render(scene, index / RATE) for index in range(FRAMES)]
+        self._clouds = {topic: node.collect(PointCloud2, topic)
+                        for topic in ('points', 'points/clearing')}
+        node.meet(*self._clouds)
+
+    def send(self, index: int) -> None:
+        """Publish a frame with its camera_info."""
+        header = header_at(1_000_000_000 + index * 1_000_000_000 // RATE, 'camera')
+        self.node.info.publish(intrinsics_to_info(self._renderer.intrinsics, header))
+        self.node.image.publish(rgb_to_image(self.frames[index].rgb, header))
+
+    def clouds(self, index: int) -> dict[str, np.ndarray] | None:
+        """Send a frame and return its clouds, (N, 3), by topic."""
+        self.send(index)
+        stamp = 1_000_000_000 + index * 1_000_000_000 // RATE
+        assert self.node.spin_until(lambda: all(
+            messages and stamp_to_ns(messages[-1].header.stamp) == stamp
+            for messages in self._clouds.values()))
+        return {topic: np.frombuffer(messages[-1].data, np.float32).reshape(-1, 3)
+                for topic, messages in self._clouds.items()}
+
+    def truth(self) -> TrueCells:
+        """Return what is true of its way."""
+        visit = self._scene.visit
+        return TrueCells(
+            [frame.depth for frame in self.frames], np.array([each.pose for each in self.frames]),
+            self._renderer.intrinsics, *shipped_configuration(),
+            BoxVisit(visit.place, visit.size, FIRST, LAST))
+
+
+@pytest.fixture
+def robot(rig):
+    from flashdepth_ros.simulation import Renderer, make_scene
+    _, parameters = shipped_configuration()
+    node = rig(**{
+        **{f'output.{name}': value for name, value in parameters['output'].items()},
+        **{f'points.{name}': value for name, value in parameters['points'].items()},
+        'points.stride': 2, 'points.rate': 0.0,    # of 640 pixels; every frame has its clouds
+        'model.name': 'flashdepth-nano', 'model.weights': 'auto', 'scale.mode': 'fixed'})
+    with Renderer(320, 240) as renderer:
+        yield Robot(node.activate(), renderer, make_scene(
+            1, visit=((FIRST - 0.5) / RATE, (LAST - 0.5) / RATE)))
+
+
+def test_a_box_is_marked_when_it_comes_and_cleared_when_it_has_gone(robot):
+    # calibrated as docs/scale.md says, by measured distances, at the first frame
+    node = robot.node
+    robot.send(0)
+    assert node.spin_until(lambda: node.received['depth/image'])
+    message = node.received['depth/image'][0]
+    depth = np.frombuffer(message.data, np.float32).reshape(240, 320)
+    near = np.isfinite(depth)
+    factor = float(np.median(depth[near] / robot.frames[0].depth[near]))
+    assert node.set_parameter('scale.factor', factor).successful
+    truth = robot.truth()
+    clouds = [None, *(robot.clouds(index) for index in range(1, FRAMES))]
+    found = score_costmap(clouds, truth, RATE)
+    assert found.to_mark[0] <= 0.5 and found.to_clear[0] <= 1.0
+    assert found.left == 0
+    # and what is near the way is known on the whole
+    assert found.near[0] > 0.6 * found.true[0] > 0
