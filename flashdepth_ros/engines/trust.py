@@ -136,4 +136,3 @@ def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[floa
             f'{update}, or set engine.backend to torch')
     log.info('%s agrees with PyTorch within %s (%.1f s)', what, text, time.perf_counter() - begin)
     return found
-
