@@ -59,7 +59,7 @@ def open_engine(
                           f'{", ".join(offered)}')
     request = Request(
         spec, str(weights), device, offered[0] if precision == 'auto' else precision,
-        height, width, streams, path, threads)
+        height, width, streams, path, threads, BACKENDS[name].prepared_apart)
     if name == 'torch' and precision == 'auto' and torch_device(device).startswith('cuda'):
         request = replace(request, precision=trusted_precision(
             request, TorchEngine, gpu(torch_device(device))))

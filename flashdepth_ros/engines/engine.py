@@ -71,6 +71,8 @@ class Engine(ABC):
     width: int
     fell_back: str | None
     frame_device: str | None
+    known_good = ''         # version of the library, where some give wrong depth
+    prepared_apart = False  # in a process of its own also where it was chosen by name
 
     def __init__(self, request: Request):
         """Open what the request describes; EngineError, CheckpointError."""

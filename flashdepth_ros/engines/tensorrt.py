@@ -5,13 +5,11 @@ and TensorRT lowers no other. Building has been tested with TensorRT for RTX, fo
 capability; running has not yet been tried on hardware.
 """
 from collections.abc import Callable
+import contextlib
 import importlib
-import json
 import logging
-import os
 from pathlib import Path
-import tempfile
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,9 +19,10 @@ from .devices import require_cuda, settle
 from .engine import EngineError, missing
 from .export import read_metadata
 from .graph import GraphEngine
+from .plan_build import build_plan, logger_of
+from .plan_file import read_plan, replace_file, write_plan
 
-# A plan file begins with this line and one line of JSON that says what the plan is of.
-MAGIC = b'flashdepth_ros TensorRT plan 1\n'
+KNOWN_GOOD = '10.16.1'  # gives these networks' depth in fp16; 10.3 does not
 
 log = logging.getLogger(__name__)
 
@@ -42,127 +41,23 @@ def import_library(names: tuple[str, ...], package: str, backend: str) -> Any:
     raise missing(package, f'engine.backend {backend}', error) from error
 
 
-def _logger(library: Any) -> Any:
-    """Return a logger of the library that writes to ours and keeps the errors."""
-    class Logger(library.ILogger):
-        def __init__(self):
-            library.ILogger.__init__(self)
-            self.errors = []
-
-        def log(self, severity, message):
-            if severity in (self.INTERNAL_ERROR, self.ERROR):
-                self.errors.append(message)
-                log.error('TensorRT: %s', message)
-            elif severity == self.WARNING:
-                log.warning('TensorRT: %s', message)
-
-    return Logger()
-
-
-def _progress(library: Any) -> Any:
-    """Return a monitor that logs how far each phase of a build has come, in quarters."""
-    class Progress(library.IProgressMonitor):
-        def __init__(self):
-            library.IProgressMonitor.__init__(self)
-            self.phases = {}
-
-        def phase_start(self, name, parent, steps):
-            if parent is None:
-                log.info('TensorRT: %s', name)
-            self.phases[name] = (steps, 0)
-
-        def step_complete(self, name, step):
-            steps, shown = self.phases.get(name, (0, 0))
-            if steps >= 4 and 4 * step // steps > shown:
-                self.phases[name] = (steps, 4 * step // steps)
-                log.info('TensorRT: %s %d %%', name, 100 * step // steps)
-            return True
-
-        def phase_finish(self, name):
-            self.phases.pop(name, None)
-
-    return Progress()
-
-
-def parse_graph(library: Any, builder: Any, logger: Any, graph: Path) -> Any:
-    """Return the network of a graph; EngineError names the nodes that TensorRT cannot take."""
-    network = builder.create_network(
-        1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = library.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(graph)):
-        reasons = '; '.join(str(parser.get_error(i)) for i in range(parser.num_errors))
-        raise EngineError(f'TensorRT {library.__version__} cannot read {graph}: {reasons}')
-    return network
-
-
-def build_plan(
-    library: Any, graph: Path, timing_cache: Path | None = None,
-    compute_capability: str | None = None,
-) -> bytes:
-    """Build the plan of a graph; EngineError.
-
-    compute_capability: such as 'SM89', for a GPU that is not here (TensorRT for RTX alone can).
-    timing_cache: a file that makes later builds faster.
-    """
-    logger = _logger(library)
-    builder = library.Builder(logger)
-    network = parse_graph(library, builder, logger, graph)
-    config = builder.create_builder_config()
-    config.clear_flag(library.BuilderFlag.TF32)  # fp32 means 24 bits
-    monitor = _progress(library)
-    config.progress_monitor = monitor
-    if compute_capability is not None:
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(
-            getattr(library.ComputeCapability, compute_capability), 0)
-    timings = None
-    if timing_cache is not None and 'rtx' not in library.__name__:  # there it does nothing
-        known = timing_cache.read_bytes() if timing_cache.is_file() else b''
-        timings = config.create_timing_cache(known) or config.create_timing_cache(b'')
-        config.set_timing_cache(timings, ignore_mismatch=False)
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
+def check_version(version: str, precision: str) -> None:
+    """Refuse what is known to give wrong depth, before minutes are spent on it; EngineError."""
+    if precision == 'fp16' and version.split('.')[:2] == ['10', '3']:
         raise EngineError(
-            f'TensorRT {library.__version__} cannot build {graph.name}: '
-            f'{"; ".join(logger.errors) or "it gives no reason"}. Free GPU memory, or choose a '
-            f'smaller input.short_side or another engine.backend')
-    if timing_cache is not None and timings is not None:
-        _replace(timing_cache, bytes(memoryview(config.get_timing_cache().serialize())))
-    return bytes(memoryview(plan))
+            f'TensorRT {version} (of JetPack 6) gives wrong depth in fp16 for networks like this: '
+            f'update to {KNOWN_GOOD} or later, which is known to be right, or set '
+            f'engine.precision to fp32, or engine.backend to torch')
 
 
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_plan(path: Path, plan: bytes, facts: dict[str, str]) -> None:
-    """Write a plan with what it is of; a reader sees all of the file or nothing."""
-    _replace(path, MAGIC + json.dumps({**facts, 'bytes': len(plan)}).encode() + b'\n' + plan)
-
-
-def read_plan(path: Path) -> tuple[dict[str, str], bytes]:
-    """Return what a plan file is of, and the plan; EngineError for foreign and truncated files."""
-    with open(path, 'rb') as file:
-        if file.readline() != MAGIC:
-            raise EngineError(f'{path} is no engine that export_engine made (a bare TensorRT plan '
-                              f'does not say what it is of): make it with export_engine')
-        try:
-            facts = json.loads(file.readline())
-            length = int(facts.pop('bytes'))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise EngineError(f'{path} is damaged ({error!r}): build it anew') from error
-        plan = file.read()
-    if len(plan) != length:
-        raise EngineError(f'{path} is cut off ({len(plan)} of {length} bytes): build it anew')
-    return facts, plan
+def check_gpu(library: Any, capability: tuple[int, int], name: str) -> None:
+    """Refuse a GPU that TensorRT for RTX has no kernels for; EngineError."""
+    offered = sorted(key for key in library.ComputeCapability.__members__ if key.startswith('SM'))
+    wanted = 'SM{}{}'.format(*capability)
+    if wanted not in offered:
+        raise EngineError(
+            f'TensorRT for RTX {library.__version__} has kernels for {", ".join(offered)}, and '
+            f'{name} is {wanted}: set engine.backend to tensorrt or torch')
 
 
 class TensorRtEngine(GraphEngine):
@@ -177,6 +72,8 @@ class TensorRtEngine(GraphEngine):
     packages: tuple[str, ...] = ('tensorrt', 'onnx', 'onnxscript')
     modules: tuple[str, ...] = ('tensorrt',)
     alignment = 256
+    known_good = KNOWN_GOOD
+    prepared_apart = True  # building keeps an interpreter and a gigabyte for minutes
 
     @classmethod
     def identity(cls, library: Any, index: int = 0) -> dict[str, str]:
@@ -194,6 +91,11 @@ class TensorRtEngine(GraphEngine):
         wanted = 'cuda' if self.request.device == 'auto' else self.request.device
         _, self._index = settle(wanted, self.backend, ('cuda',))
         self.device = self.frame_device = f'cuda:{self._index}'
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse what cannot be right here; EngineError."""
+        check_version(self._library.__version__, self.precision)
 
     def _identity(self) -> dict[str, str]:
         return self.identity(self._library, self._index)
@@ -213,18 +115,20 @@ class TensorRtEngine(GraphEngine):
     def _build(self, graph: Path, file: Path) -> None:
         identity = self._identity()
         name = '-'.join(identity.values()).replace(' ', '_').replace('/', '_')
-        plan = build_plan(
-            self._library, graph, cache.engines_folder() / f'{name}.timing')
+        free, _ = torch.cuda.mem_get_info(self._index)
+        # the rest is for what runs beside it, and on a Jetson for the builder itself
+        plan = build_plan(self._library, graph, cache.engines_folder() / f'{name}.timing',
+                          workspace=free // 2)
         write_plan(file, plan, {**read_metadata(graph), **identity})
 
     def _load(self, file: Path) -> None:
         _, plan = read_plan(file)
-        logger = _logger(self._library)
+        logger = logger_of(self._library)
         try:
             with torch.cuda.device(self._index):
                 self._runtime = self._library.Runtime(logger)
                 self._plan = self._runtime.deserialize_cuda_engine(plan)
-                self._context = self._plan and self._plan.create_execution_context()
+                self._context = self._plan and self._new_context(file)
         except (RuntimeError, TypeError) as error:
             logger.errors.append(str(error))
             self._context = None
@@ -233,7 +137,11 @@ class TensorRtEngine(GraphEngine):
                 f'TensorRT {self._library.__version__} cannot load {file}: '
                 f'{"; ".join(logger.errors) or "it gives no reason (out of memory?)"}')
         self._logger = logger
+        self._bytes = len(plan) + self._plan.device_memory_size_v2
         self._stream = torch.cuda.Stream(self._index)
+
+    def _new_context(self, file: Path) -> Any:
+        return self._plan.create_execution_context()
 
     def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
         current = torch.cuda.current_stream(self._index)
@@ -252,8 +160,9 @@ class TensorRtEngine(GraphEngine):
                            f'{"; ".join(self._logger.errors) or "no reason given"}')
 
     def memory(self) -> int:
-        free, total = torch.cuda.mem_get_info(self._index)  # the plan's own is not torch's
-        return total - free
+        # the plans' own is not torch's
+        return torch.cuda.memory_reserved(self._index) + sum(
+            cast(TensorRtEngine, engine)._bytes for engine in self._family.values())
 
     def _unload(self) -> None:
         self._context = self._plan = self._runtime = None
@@ -261,8 +170,53 @@ class TensorRtEngine(GraphEngine):
 
 
 class TensorRtRtxEngine(TensorRtEngine):
-    """The same through TensorRT for RTX, whose libraries come from PyPI."""
+    """The same through TensorRT for RTX, whose libraries come from PyPI.
+
+    It compiles its kernels where it runs; they are kept beside the plan for the next start.
+    """
 
     backend = 'tensorrt_rtx'
     packages = ('tensorrt-rtx-cu12-libs tensorrt-rtx-cu12-bindings',)
     modules = ('tensorrt_rtx', 'tensorrt_rtx_bindings')
+    known_good = ''
+
+    def _check(self) -> None:
+        check_gpu(self._library, torch.cuda.get_device_capability(self._index),
+                  torch.cuda.get_device_name(self._index))
+
+    def _new_context(self, file: Path) -> Any:
+        config = self._plan.create_runtime_config()
+        self._kernels = Kernels(config.create_runtime_cache(), kernels_beside(file))
+        config.set_runtime_cache(self._kernels.cache)
+        return self._plan.create_execution_context(config)
+
+    def _unload(self) -> None:
+        if kernels := vars(self).pop('_kernels', None):
+            kernels.keep()
+        super()._unload()
+
+
+def kernels_beside(plan: Path) -> Path:
+    """Return the file of the kernels that were compiled for a plan."""
+    return plan.with_name(f'{plan.name}.kernels')
+
+
+class Kernels:
+    """The library's cache of compiled kernels, filled from a file where there is one.
+
+    The library takes no content of another version, GPU or driver.
+    """
+
+    def __init__(self, kernels: Any, file: Path):
+        self.cache, self._file, self._known = kernels, file, b''
+        with contextlib.suppress(OSError):
+            self._known = file.read_bytes()
+        if self._known and not self.cache.deserialize(self._known):
+            log.info('%s is of another library or GPU, and is made anew', file)
+
+    def keep(self) -> None:
+        """Write what was compiled meanwhile into the file, if it can be written."""
+        content = bytes(memoryview(self.cache.serialize()))
+        if content != self._known:
+            with contextlib.suppress(OSError):
+                replace_file(self._file, content)

@@ -128,10 +128,11 @@ def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[floa
     what = (f'{engine.spec.name} at {engine.width}x{engine.height} through {engine.backend} in '
             f'{engine.precision} on {engine.device}')
     if not max(found) <= tolerance:
+        update = 'update the library' + (
+            f' ({engine.known_good} is known to be right)' if engine.known_good else '')
         raise EngineError(
             f'{what} departs from PyTorch by {text} (mean relative difference at {len(found)} '
             f'steps; {tolerance:g} is allowed) and is not used: set engine.precision to fp32, '
-            f'update the library, or set engine.backend to torch')
+            f'{update}, or set engine.backend to torch')
     log.info('%s agrees with PyTorch within %s (%.1f s)', what, text, time.perf_counter() - begin)
     return found
-

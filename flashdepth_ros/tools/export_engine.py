@@ -12,8 +12,9 @@ from typing import cast
 
 from ..engines import BACKENDS, EngineError
 from ..engines.export import GraphKey, load_model, read_metadata, write_graph
+from ..engines.plan_file import write_plan
 from ..engines.precision import DTYPES
-from ..engines.tensorrt import TensorRtEngine, build_plan, import_library, write_plan
+from ..engines.tensorrt import TensorRtEngine, build_plan, import_library
 from ..models import MODELS, CheckpointError, ModelSpec
 from ..weights.choice import resolve_weights
 from .options import add_weights_argument, network_size, positive

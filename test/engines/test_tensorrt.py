@@ -5,16 +5,21 @@ import pytest
 from reference import graph_file
 import torch
 
-from flashdepth_ros.engines import EngineError, open_engine, tensorrt
+from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
 from flashdepth_ros.engines.export import read_metadata
+from flashdepth_ros.engines.plan_build import build_plan, logger_of, parse_graph
+from flashdepth_ros.engines.plan_file import MAGIC, read_plan, write_plan
 from flashdepth_ros.engines.tensorrt import (
-    MAGIC,
+    KNOWN_GOOD,
+    Kernels,
+    TensorRtEngine,
     TensorRtRtxEngine,
-    build_plan,
+    check_gpu,
+    check_version,
     import_library,
-    read_plan,
-    write_plan,
+    kernels_beside,
 )
+from flashdepth_ros.engines.trust import compare, natural_frames
 
 
 @pytest.fixture(scope='module')
@@ -34,7 +39,7 @@ def test_builds_for_a_named_gpu(
     library, tmp_path, small_dyfn, model, height, width, precision,
 ):
     path = graph_file(model, height, width, precision)
-    plan = build_plan(library, path, compute_capability='SM89')
+    plan = build_plan(library, path, compute_capability='SM89', workspace=256 << 20)
     assert len(plan) > 1_000_000
     file = tmp_path / 'step.plan'
     write_plan(file, plan, {**read_metadata(path), 'gpu': 'x'})
@@ -48,8 +53,8 @@ def test_builds_for_a_named_gpu(
 @pytest.mark.skipif(os.environ.get('SOAK') != 'full', reason='make soak runs it: it is slow')
 def test_the_large_model_parses(library):  # building it takes half a minute
     path = graph_file('flashdepth', 84, 112)
-    logger = tensorrt._logger(library)
-    network = tensorrt.parse_graph(library, library.Builder(logger), logger, path)
+    logger = logger_of(library)
+    network = parse_graph(library, library.Builder(logger), logger, path)
     assert network.num_layers > 500 and network.num_outputs == 2
 
 
@@ -74,3 +79,83 @@ def test_without_a_gpu_it_says_so(library):
         pytest.skip('there is a CUDA device')
     with pytest.raises(EngineError, match=r'NVIDIA GPU.*set engine\.backend to openvino'):
         open_engine('flashdepth-s', 'random', 'tensorrt_rtx', height=70, width=70)
+
+
+def test_the_version_that_gives_wrong_depth_is_refused_before_it_builds():
+    for version in ('10.3.0', '10.3.0.30'):
+        with pytest.raises(EngineError, match=rf'{version}.*10\.16\.1.*precision to fp32'):
+            check_version(version, 'fp16')
+        check_version(version, 'fp32')
+    for version in ('10.16.1', '10.30.0', '10.4.0', '11.0'):
+        check_version(version, 'fp16')
+
+
+def test_a_departure_names_the_version_that_is_right():
+    """Of TensorRT, which is where a version is at fault."""
+    engine = open_engine('flashdepth-nano', 'random', 'torch', 'cpu', height=42, width=56)
+    frames = natural_frames(1, 1, 42, 56)
+    right = [engine.step(frames[0], engine.initial_state())[0]]
+    for known, words in (('', r'update the library, or'),
+                         (TensorRtEngine.known_good, rf'library \({KNOWN_GOOD} is known to be')):
+        engine.known_good = known
+        with pytest.raises(EngineError, match=words):
+            compare(engine, frames, [right[0] * 2])
+
+
+def test_gpus_that_the_library_has_no_kernels_for(library):
+    for capability in ((7, 5), (8, 6), (8, 9), (12, 0)):
+        check_gpu(library, capability, 'a GPU')
+    for capability in ((8, 7), (9, 0)):  # Orin, H100
+        with pytest.raises(EngineError, match=r'X is SM\d\d: set engine\.backend to tensorrt'):
+            check_gpu(library, capability, 'X')
+
+
+def test_plans_are_built_in_another_process(monkeypatch):
+    """Also where the backend was chosen by name, and for the second camera's size."""
+    asked = {}
+    for name in list(BACKENDS):
+        opened = type(name, (BACKENDS[name],), {
+            '__init__': lambda self, request, name=name: asked.update({name: request.apart})})
+        monkeypatch.setitem(BACKENDS, name, opened)
+        open_engine('flashdepth-nano', 'random', name, 'cpu', 'fp32')
+    assert asked == {'torch': False, 'onnx': False, 'openvino': False, 'tensorrt': True,
+                     'tensorrt_rtx': True}
+
+
+class Compiled:
+    """Kernels as the library's cache holds them: bytes."""
+
+    def __init__(self, content=b'', takes=True):
+        self.content, self.takes = content, takes
+
+    def deserialize(self, blob):
+        if self.takes:
+            self.content = blob
+        return self.takes
+
+    def serialize(self):
+        return self.content
+
+
+def test_compiled_kernels_are_kept(library, tmp_path):
+    plan = tmp_path / 'step.plan'
+    file = kernels_beside(plan)
+    first = Kernels(Compiled(), file)
+    first.cache.content = b'compiled'
+    first.keep()
+    assert file.read_bytes() == b'compiled' and list(tmp_path.iterdir()) == [file]
+    again = Kernels(Compiled(), file)
+    assert again.cache.content == b'compiled'
+    changed = file.stat().st_mtime_ns
+    again.keep()  # nothing new
+    assert file.stat().st_mtime_ns == changed
+    other = Kernels(Compiled(takes=False), file)  # of another version
+    other.cache.content = b'new'
+    other.keep()
+    assert file.read_bytes() == b'new'
+    Kernels(Compiled(b'x'), tmp_path / 'no' / 'file').keep()
+    # the names that the library has for it
+    assert {'serialize', 'deserialize'} <= set(dir(library.IRuntimeCache))
+    assert {'create_runtime_cache', 'set_runtime_cache'} <= set(dir(library.IRuntimeConfig))
+    assert 'create_runtime_config' in dir(library.ICudaEngine)
+    assert 'device_memory_size_v2' in dir(library.ICudaEngine)

@@ -111,7 +111,7 @@ def seeded(name: str, seed: int) -> Network:
 
 
 def picture(height: int, width: int, number: int) -> np.ndarray:
-    """Return an RGB picture (height, width, 3) uint8 of waves that move with its number."""
+    """Draw waves that move with the number, as RGB (height, width, 3) uint8."""
     y, x = np.mgrid[:height, :width].astype(np.float32) / min(height, width)
     waves = [np.sin(7 * x + 5 * i * y + 0.2 * number + i) + 0.5 * np.sin(31 * y - 17 * x)
              for i in range(3)]

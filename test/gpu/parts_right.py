@@ -292,4 +292,3 @@ def out_of_memory(bench: Bench) -> Rows:
     engine.close()
     require(off <= AGAIN, f'the stream departs by {off:.1e} afterwards')
     return [{'told': text, 'difference afterwards': off}]
-

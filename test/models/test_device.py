@@ -28,7 +28,7 @@ class Crossings(TorchDispatchMode):
 # the device that computes nothing is a device of its own
 @pytest.mark.parametrize(('name', 'precision'), [
     ('flashdepth-s', 'fp32'), ('flashdepth', 'fp16'), ('flashdepth-nano', 'bf16'),
-    ('vda-s', 'fp16'), ('ovda-c16', 'fp32'), ('depth-anything-v2-s', 'bf16')])
+    ('vda-s', 'fp16'), ('ovda-c16', 'fp32'), ('depth-anything-v2-s', 'bf16'), ('dyfn', 'fp16')])
 @torch.inference_mode()
 def test_a_step_needs_nothing_from_the_host(name, precision):
     with torch.device('meta'):
@@ -83,4 +83,3 @@ def test_a_table_that_was_made_while_measuring_is_of_use_in_training():
     weight = torch.ones(2, 2, requires_grad=True)
     (tables.get(0, path, lambda: torch.eye(2)) @ weight).sum().backward()
     assert not table.is_inference() and weight.grad is not None
-
