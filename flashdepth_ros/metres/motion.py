@@ -6,7 +6,7 @@ a place far enough away.
 """
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 import math
 
 import numpy as np
@@ -28,12 +28,16 @@ SHARED_SHARE = 0.3      # of the frame's proven ones
 SAMPLES = 20            # at least
 ACCEPTED = 0.3          # share of the tracks that must become samples
 TURNED, BENT = math.radians(10), math.radians(6)    # how far the odometry may be off
+BODY = 1.0, 5.0    # pixels: what stays, while the picture goes that far, is the robot's own body
 FLAT = 0.25             # how much d may vary around a corner, relative
+DOUBTS = 0.4, 12    # at most this share of so many comparisons may disagree with the odometry
 POSE_SIGMA = 0.15       # relative: above it the pose tells no scale
 OPTIMISM = 1.5          # by which the predicted error of the pose is too small
 POOLED = 8_000_000_000  # ns of samples that tell the shift of a relative model
 POOL = 4000             # samples
 TRUSTED_SHARE = 0.5     # of the samples must agree on the factor
+
+NO_POSE = 'the odometry tells no pose at the stamps of the images'
 
 Pose = Callable[[int], np.ndarray | None]    # of the camera in the world, (4, 4), at a stamp in ns
 
@@ -56,7 +60,7 @@ class MotionState:
 
 @dataclass(frozen=True)
 class _View:
-    """A frame's corners (N,), and the network's d at them (N,)."""
+    """A frame's corners (N,), and the network's d at them (N,). pose: once it is known."""
 
     stamp: int
     ids: np.ndarray
@@ -65,25 +69,36 @@ class _View:
     flat: np.ndarray
     focal: float
     proven: int
-    pose: np.ndarray | None = None
+    pose: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A keyframe, the places of the shared corners in the frame and in it, and the motion since."""
+
+    key: _View
+    mine: np.ndarray
+    theirs: np.ndarray
+    motion: Motion
 
 
 class MotionFitter:
     """Fits one camera's scale by its motion.
 
-    shift_known: of models whose inverse depth has no unknown shift. error: relative, of the length
-    that odometry tells.
+    shift_known: of models whose inverse depth has no unknown shift. prior: what odometry is good
+    for.
     """
 
-    def __init__(self, shift_known: bool, prior: Prior = Prior()):
-        self._shift_known, self._prior = shift_known, prior
+    def __init__(self, shift_known: bool, prior: Prior | None = None):
+        self._shift_known, self._prior = shift_known, prior or Prior()
         self._tracker = CornerTracker()
         self.forget()
 
     def forget(self) -> None:
         """Drop the stream so far: its corners, keyframes and samples."""
         self._tracker.forget()
-        self._samples: deque[tuple[int, np.ndarray, np.ndarray]] = deque()
+        self._samples: deque[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = deque()
+        self._disagreed: deque[bool] = deque(maxlen=DOUBTS[1])
         self._near = math.nan        # median inverse depth of the last samples, 1/m
         self._travelled = 0.0
         self._last: np.ndarray | None = None
@@ -125,7 +140,7 @@ class MotionFitter:
             if (known := pose(view.stamp)) is not None:
                 break
         else:
-            return stamp, None, 'the odometry tells no pose at the stamps of the images'
+            return stamp, None, NO_POSE
         while self._waiting and self._waiting[0].stamp <= view.stamp:
             self._waiting.popleft()
         view = replace(view, pose=known)
@@ -137,7 +152,7 @@ class MotionFitter:
     def _expected_turn(self, stamp: int, pose: Pose) -> np.ndarray | None:
         last = self._tracked_pose
         now = pose(stamp) if last is not None else None
-        return None if now is None else now[:3, :3].T @ last[:3, :3]
+        return None if now is None or last is None else now[:3, :3].T @ last[:3, :3]
 
     @property
     def _tracked_pose(self) -> np.ndarray | None:
@@ -145,7 +160,10 @@ class MotionFitter:
             return None    # the last good frame's pose is not known yet
         return self._tracked.pose
 
-    def _is_flat(self, d, seen, varies, scale) -> np.ndarray:
+    def _is_flat(
+        self, d: np.ndarray, seen: np.ndarray, varies: np.ndarray,
+        scale: tuple[float, float] | None,
+    ) -> np.ndarray:
         """Tell at which corners the network's depth is flat."""
         if self._shift_known:
             return varies < FLAT * np.abs(seen)
@@ -165,7 +183,9 @@ class MotionFitter:
         while len(views) > REMEMBERED or view.stamp - views[0].stamp > AGE:
             views.pop(0)
 
-    def _fit(self, view: _View, scale) -> tuple[Fit | None, str]:
+    def _fit(
+        self, view: _View, scale: tuple[float, float] | None,
+    ) -> tuple[Fit | None, str]:
         if self._last is not None:
             self._travelled += float(np.linalg.norm(view.pose[:3, 3] - self._last))
         self._last = view.pose[:3, 3]
@@ -173,7 +193,7 @@ class MotionFitter:
         found, reason = self._compare(view)
         if found is None:
             return None, reason
-        key, mine, theirs, motion = found
+        key, mine, theirs, motion = found.key, found.mine, found.theirs, found.motion
         rays, before = view.rays[mine], key.rays[theirs]
         solved = triangulate(before, rays, motion, view.focal)
         good = solved.good & view.flat[mine] & np.isfinite(view.d[mine])
@@ -187,21 +207,26 @@ class MotionFitter:
         if not sigma < POSE_SIGMA:
             return None, f'the motion tells the scale to {sigma:.0%} only'
         self._near = float(np.median(solved.inverse[good]))
+        if not self._shift_known:    # which lies far away
+            good = good | (solved.far & view.flat[mine] & np.isfinite(view.d[mine]))
         fit, reason = self._fit_samples(
-            view.stamp, view.d[mine][good], solved.inverse[good], scale)
+            view.stamp, view.d[mine][good], solved.inverse[good], solved.noise[good], scale)
         if fit is None:
             return None, reason
         self._travelled = 0.0
         return _with_error(fit, sigma, self._shift_known), ''
 
-    def _compare(self, view: _View):
-        """Choose the keyframe and find the motion since; (key, mine, theirs, motion), or why not."""
+    def _compare(self, view: _View) -> tuple[_Pair | None, str]:
+        """Choose the keyframe and find the motion since then, or say why there is none."""
         shared = []
         for key in reversed(self._views):
             if view.stamp - key.stamp > AGE:
                 break
             _, mine, theirs = np.intersect1d(
                 view.ids, key.ids, assume_unique=True, return_indices=True)
+            went = np.linalg.norm(view.rays[mine] - key.rays[theirs], axis=1) * view.focal
+            if np.median(went) > BODY[1]:
+                mine, theirs = mine[went > BODY[0]], theirs[went > BODY[0]]
             if len(mine) < max(SHARED, SHARED_SHARE * view.proven):
                 break
             step = np.linalg.inv(view.pose) @ key.pose
@@ -229,24 +254,34 @@ class MotionFitter:
         self.state = replace(self.state, tracks=len(mine), parallax=angle)
         if angle < PARALLAX[0]:
             return None, 'not enough motion'
-        if motion.turned > TURNED or motion.bent > BENT:
+        disagree = motion.turned > TURNED or motion.bent > BENT
+        self._disagreed.append(disagree)
+        if disagree:
             return None, (f'odometry and images disagree about the motion, by '
                           f'{math.degrees(motion.turned):.0f} and {math.degrees(motion.bent):.0f} '
                           f'degrees')
-        return (key, mine, theirs, motion), ''
+        # what fills much of the picture and goes with the robot, or by itself, passes now and then
+        if sum(self._disagreed) > DOUBTS[0] * max(len(self._disagreed), 7):
+            return None, ('odometry and images disagree too often: something moves before the '
+                          'camera, or the odometry or scale.camera_* are wrong')
+        return _Pair(key, mine, theirs, motion), ''
 
-    def _fit_samples(self, stamp, d, inverse, scale) -> tuple[Fit | None, str]:
+    def _fit_samples(
+        self, stamp: int, d: np.ndarray, inverse: np.ndarray, noise: np.ndarray,
+        scale: tuple[float, float] | None,
+    ) -> tuple[Fit | None, str]:
         if self._shift_known:
             return fit_factor(d, inverse, 0.0, min_samples=SAMPLES, min_inliers=TRUSTED_SHARE)
-        self._samples.append((stamp, d, inverse))
+        self._samples.append((stamp, d, inverse, noise))
         while stamp - self._samples[0][0] > POOLED:
             self._samples.popleft()
-        pooled, y = (np.concatenate([each[k] for each in self._samples]) for k in (1, 2))
+        pooled, y, noise = (
+            np.concatenate([each[k] for each in self._samples]) for k in (1, 2, 3))
         if len(pooled) > POOL:
             keep = np.random.default_rng(0).choice(len(pooled), POOL, replace=False)
-            pooled, y = pooled[keep], y[keep]
+            pooled, y, noise = pooled[keep], y[keep], noise[keep]
         return fit_affine(pooled, y, 0.0 if scale is None else scale[1],
-                          min_inliers=TRUSTED_SHARE)
+                          min_inliers=TRUSTED_SHARE, noise=noise)
 
 
 def _nearest(values: list[float], wanted: float) -> int:

@@ -64,11 +64,11 @@ def vector_of(rotation: np.ndarray) -> np.ndarray:
 
 def refine(
     first: np.ndarray, second: np.ndarray, rotation: np.ndarray, translation: np.ndarray,
-    focal: float, prior: Prior, start: np.ndarray | None = None, rounds: int = 12,
+    focal: float, prior: Prior, rounds: int = 12,
 ) -> Motion:
     """Refine rotation and direction by the rays (N, 2) of tracks in two frames; keep the length.
 
-    rotation (3, 3), translation (3,): by odometry, as in Motion. start: a rotation to begin at.
+    rotation (3, 3), translation (3,): by odometry, as in Motion.
     Gauss and Newton's way over Sampson's error with Geman and McClure's weights, and the odometry
     as a prior: direction and turn to the side can hardly be told apart by tracks alone.
     """
@@ -79,10 +79,7 @@ def refine(
     information = np.diag(1 / np.array(
         [prior.rotation] * 3 + [prior.sideways, prior.upwards]) ** 2)
     given, given_way = rotation, way
-    if start is not None:
-        rotation = start
     sigma = 3.0
-    shrink = 1.0
     hessian = information
     for index in range(rounds):
         error, slope = _sampson(x1, x2, rotation, way, across)
@@ -118,13 +115,17 @@ def _across(way: np.ndarray) -> np.ndarray:
     return np.stack([side, np.cross(way, side)])
 
 
-def _moved(rotation, translation, across, step) -> tuple[np.ndarray, np.ndarray]:
+def _moved(
+    rotation: np.ndarray, translation: np.ndarray, across: np.ndarray, step: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(translation)
     way = translation / length + across.T @ step[3:]
     return rotation_of(step[:3]) @ rotation, way / np.linalg.norm(way) * length
 
 
-def _sampson(x1, x2, rotation, way, across) -> tuple[np.ndarray, np.ndarray]:
+def _sampson(
+    x1: np.ndarray, x2: np.ndarray, rotation: np.ndarray, way: np.ndarray, across: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return Sampson's error (N,) of rays at depth 1 (N, 3), and its slopes (N, 5).
 
     The slopes leave out how the denominator changes, which is small.

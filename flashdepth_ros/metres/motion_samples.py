@@ -13,10 +13,15 @@ SIGHT = 0.02        # 1/m: an inverse depth below this is no measurement
 
 @dataclass(frozen=True)
 class Triangulation:
-    """Inverse depths (N,) in the second frame, 1/m, and which of the tracks (N,) can be used."""
+    """Inverse depths (N,) in the second frame, their errors as predicted, both in 1/m, and which of
+    the tracks (N,) can be used: `good` ones that are known well, and `far` ones, which are known
+    well for so far.
+    """
 
     inverse: np.ndarray
+    noise: np.ndarray
     good: np.ndarray
+    far: np.ndarray
 
 
 def triangulate(
@@ -30,9 +35,10 @@ def triangulate(
     inverse, across, off = _solve(first, second, motion.rotation, motion.translation)
     predicted = PIXEL / (focal * np.maximum(across, 1e-9))
     typical = max(float(np.median(inverse[inverse > 0])) if (inverse > 0).any() else 0.0, SIGHT)
-    good = ((inverse > SIGHT) & (np.abs(off) * focal < EPIPOLAR)
-            & (predicted < SHARPNESS * np.maximum(inverse, 0.0)))
-    return Triangulation(inverse, good & (inverse < 50 * typical))
+    met = (np.abs(off) * focal < EPIPOLAR) & (inverse > 0) & (inverse < 50 * typical)
+    good = met & (inverse > SIGHT) & (predicted < SHARPNESS * np.maximum(inverse, 0.0))
+    far = met & ~good & (inverse < typical) & (predicted < SHARPNESS * typical)
+    return Triangulation(inverse, predicted, good, far)
 
 
 def pose_sigma(
@@ -49,7 +55,9 @@ def pose_sigma(
     return float(np.sqrt(slope @ motion.covariance @ slope))
 
 
-def _solve(first, second, rotation, translation) -> tuple[np.ndarray, ...]:
+def _solve(
+    first: np.ndarray, second: np.ndarray, rotation: np.ndarray, translation: np.ndarray,
+) -> tuple[np.ndarray, ...]:
     """Return inverse depths, the baseline across the rays, and how far these pass each other."""
     rays = np.concatenate([second, np.ones((len(second), 1))], 1)
     # x1 ~ a + inverse * b
@@ -91,5 +99,5 @@ def look_up(
         for du in (-reach, 0, reach):
             around.append(d[np.clip(v + dv, 0, height - 1), np.clip(u + du, 0, wide - 1)])
     # the extremes of nine are noise; behind an edge lie three or more
-    around = np.sort(np.stack(around).astype(np.float64), axis=0)
-    return around[4], around[7] - around[1]
+    ordered = np.sort(np.stack(around).astype(np.float64), axis=0)
+    return ordered[4], ordered[7] - ordered[1]

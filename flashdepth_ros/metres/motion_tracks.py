@@ -1,5 +1,6 @@
 """Corners followed from frame to frame, for scale.mode motion. No ROS here."""
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,13 +76,13 @@ class CornerTracker:
             self._ages = self._ages[good] + 1
         self._skipped = 0
         self._picture = picture
-        self._refill()
+        self._refill(picture)
         return Tracks(self._ids, (self._points - centre) / focal,
                       int((self._ages >= PROVEN).sum()))
 
-    def _refill(self) -> None:
+    def _refill(self, picture: np.ndarray) -> None:
         """Look for new corners where cells have room."""
-        height, width = self._picture.shape
+        height, width = picture.shape
         across, down = CELLS
         apart = max(3, round(APART * width / WIDEST))
 
@@ -96,9 +97,9 @@ class CornerTracker:
         mask = np.full((height, width), 255, np.uint8)
         for x, y in self._points:
             cv2.circle(mask, (round(float(x)), round(float(y))), apart, 0, -1)
-        corners = cv2.goodFeaturesToTrack(self._picture, 1500, QUALITY, apart, mask=mask, blockSize=7)
-        if corners is None:
-            return
+        corners = cv2.goodFeaturesToTrack(picture, 1500, QUALITY, apart, mask=mask, blockSize=7)
+        if corners is None:  # OpenCV's types do not tell of it
+            return  # type: ignore[unreachable]
         corners = corners.reshape(-1, 2)    # the best first
         cells = cell(corners)
         order = np.argsort(cells, kind='stable')
@@ -130,14 +131,16 @@ def _normalised(grey: np.ndarray) -> np.ndarray:
         gain * (np.arange(256) - mean) + 128, 0, 255).astype(np.uint8))
 
 
-def _turned(points: np.ndarray, rotation: np.ndarray, focal, centre) -> np.ndarray:
+def _turned(
+    points: np.ndarray, rotation: np.ndarray, focal: np.ndarray, centre: np.ndarray,
+) -> np.ndarray:
     rays = np.concatenate([(points - centre) / focal, np.ones((len(points), 1))], 1) @ rotation.T
     ahead = np.maximum(rays[:, 2:], 0.1)
     return (rays[:, :2] / ahead * focal + centre).astype(np.float32)
 
 
 def _inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return ((points >= 3) & (points < (shape[1] - 3, shape[0] - 3))).all(1)
+    return np.all((points >= 3) & (points < (shape[1] - 3, shape[0] - 3)), axis=1)
 
 
 def _match(
@@ -145,7 +148,7 @@ def _match(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return where points (N, 2) are in the second picture, and which of them (N,) can be used."""
     window = 25 if first.shape[1] > 400 else 15
-    how = {'winSize': (window, window), 'maxLevel': 3,
+    how: dict[str, Any] = {'winSize': (window, window), 'maxLevel': 3,
            'criteria': (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)}
     found, status, _ = cv2.calcOpticalFlowPyrLK(
         first, second, before, expected.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **how)

@@ -7,7 +7,7 @@ from .affine_fit import Fit
 
 GATE = 16.0        # squared Mahalanobis distance: 4 standard deviations
 BEGINNING = 3_000_000_000    # ns within which the first fits must agree
-AGREEMENT = 0.15             # relative, at the newest one's pivot
+AGREEMENT = 0.12             # relative, at the newest one's pivot
 JITTER = 0.02      # relative error of a frame's scale that its own residuals do not show
 
 
@@ -127,6 +127,15 @@ class ScaleTracker:
     def _distance(self, covariance: np.ndarray, mean: np.ndarray, fit: Fit) -> float:
         gap = _state(fit) - mean
         return float(gap @ np.linalg.solve(covariance + _noise(fit), gap))
+
+
+def motion_tracker(common: float) -> ScaleTracker:
+    """Return the tracker for fits of a camera's own motion, whose odometry is off by `common`.
+
+    They come at a tenth of a second from each other and share their keyframe, so that a thing that
+    moves before the camera may spoil many in a row alike.
+    """
+    return ScaleTracker(drift=0.01, persistence=15, beginning=4, common=common)
 
 
 def _with_shift(fit: Fit, shift: float) -> Fit:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..images.intrinsics import Intrinsics
 from ..metres.motion import MotionFitter
-from ..metres.tracker import ScaleTracker
+from ..metres.tracker import motion_tracker
 
 SECOND = 1_000_000_000
 
@@ -142,12 +142,10 @@ class Result:
 
 def follow(
     drive: Drive, d: Callable[[int], np.ndarray], right: tuple[float, float] | None,
-    pose: Callable, shift_known: bool, make=None, tracker: ScaleTracker | None = None,
+    pose: Callable[[int], np.ndarray | None], shift_known: bool,
 ) -> Result:
     """Follow the scale along a drive; right: factor and shift, None where truth tells (median)."""
-    fitter = MotionFitter(shift_known) if make is None else make()
-    tracker = ScaleTracker(drift=0.01, persistence=15, beginning=3, common=0.02) \
-        if tracker is None else tracker
+    fitter, tracker = MotionFitter(shift_known), motion_tracker(0.02)
     n = len(drive.grey)
     error, claimed = np.full(n, np.nan), np.full(n, np.nan)
     fits, reasons = np.zeros(n, bool), []
