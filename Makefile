@@ -1,5 +1,6 @@
 # make demo    depth of a video, through real ROS 2, as pictures in demo_output/;
-#              with SIM=1 of the simulated scene of that seed, beside its true depth
+#              with SIM=1 of the simulated scene of that seed, beside its true depth; with
+#              SCALE=motion in metres by the robot's odometry
 # make test    the tests
 # make bench   how fast the node is here; tables and a plot in bench_output/
 # make soak    the endurance tests in full: some hours; SOAK_FRAMES=1000 and the like shorten them
@@ -23,6 +24,7 @@ TORCH ?= torch==2.13.0
 
 VIDEO ?=
 SIM ?=
+SCALE ?=
 MODEL ?=
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
@@ -60,7 +62,8 @@ ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo $(if $(MODEL),--model '$(MODEL)') \
-	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(if $(SIM),--sim '$(SIM)') $(DEMO_OPTIONS)
+	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(if $(SIM),--sim '$(SIM)') \
+	  $(if $(SCALE),--scale '$(SCALE)') $(DEMO_OPTIONS)
 
 test: build
 	$(ENVIRONMENT) && python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile \

@@ -9,6 +9,7 @@ KILTED = [
     'ros-kilted-rclpy==9.1.2',
     'ros-kilted-rmw-fastrtps-cpp==9.3.3',
     'ros-kilted-sensor-msgs==5.5.1',
+    'ros-kilted-nav-msgs==5.5.1',        # odometry, of scale.mode motion
     'ros-kilted-diagnostic-msgs==5.5.1',
     'ros-kilted-std-srvs==5.5.1',
     'ros-kilted-lifecycle-msgs==2.3.0',
@@ -26,6 +27,7 @@ JAZZY = [
     'ros-jazzy-rclpy==7.1.6',
     'ros-jazzy-rmw-fastrtps-cpp==8.4.3',
     'ros-jazzy-sensor-msgs==5.3.6',
+    'ros-jazzy-nav-msgs==5.3.6',
     'ros-jazzy-diagnostic-msgs==5.3.6',
     'ros-jazzy-std-srvs==5.3.6',
     'ros-jazzy-lifecycle-msgs==2.0.3',

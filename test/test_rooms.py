@@ -16,7 +16,7 @@ LONGEST = 300  # lines of a file
 # libraries that only some rooms may import
 ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'diagnostic_msgs', 'builtin_interfaces',
        'rcl_interfaces', 'lifecycle_msgs', 'launch', 'launch_ros', 'ament_index_python',
-       'message_filters', 'tf2_ros', 'bondpy', 'msg'}
+       'message_filters', 'tf2_ros', 'tf2_msgs', 'nav_msgs', 'bondpy', 'msg'}
 LIBRARIES = ROS | {'torch', 'cv2'}
 
 # room: what of the package, and of the libraries above, its files may import besides their own
@@ -25,7 +25,7 @@ ALLOWED = {
     'weights': {'models'},
     'engines': {'models', 'weights', 'torch'},
     'images': {'cv2'},
-    'metres': {'images', 'models'},
+    'metres': {'images', 'models', 'cv2'},
     'streams': {'images', 'models', 'engines', 'torch'},
     'ros': {'images', 'cv2', *ROS},
     'node': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'ros', 'torch', 'cv2',

@@ -1,5 +1,6 @@
 """A simulated camera that drives through indoor scenes: images, camera_info and the true depth."""
 from collections.abc import Iterator
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -18,7 +19,8 @@ from ..ros.qos import NEWEST_RELIABLE
 ABOUT = """
 A simulated camera that drives through indoor scenes.
 
-publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), and /clock if wanted
+publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), odom and, where tf2_msgs is
+installed, TF; and /clock if wanted
 """
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('seed', 0, 'The scene: the same seed gives the same scene and path.',
@@ -41,12 +43,24 @@ PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('clock', False,
               'Publish /clock and stamp with it: every image is 1 / rate later than the one '
               'before, however long it took. Other nodes then want use_sim_time.'),
+    Parameter('odometry', 'wheels',
+              'What odom tells of the camera. wheels: its way over the floor and its heading, '
+              'neither nod nor bob nor roll. exact: all of its motion. none: nothing is published.',
+              choices=('wheels', 'exact', 'none')),
+    Parameter('odometry_length', 0.0, 'Error of the lengths that it tells, relative.',
+              low=-0.9, high=9.0),
+    Parameter('odometry_yaw', 0.0, 'Error of its heading, in degrees for each metre.',
+              low=-90.0, high=90.0),
+    Parameter('odometry_slip', 0.0, 'Metres a second that its wheels slip ahead on the spot.',
+              low=-10.0, high=10.0),
 )}
 CLOCK_START = 1_000_000_000  # ns; 0 would be no time to nodes with use_sim_time
 
 
 class SimCameraNode(Node):
     """Publishes image (rgb8), camera_info and truth/depth/image (32FC1, metres), of one stamp.
+
+    Before them odometry of the same stamp, and some since the last.
 
     Parameters: see PARAMETERS; all are read once, at the start. Raises ParameterError, and
     ImportError where MuJoCo or EGL is missing.
@@ -72,6 +86,10 @@ class SimCameraNode(Node):
         self._image = self.create_publisher(Image, 'image', NEWEST_RELIABLE)
         self._info = self.create_publisher(CameraInfo, 'camera_info', NEWEST_RELIABLE)
         self._truth = self.create_publisher(Image, 'truth/depth/image', NEWEST_RELIABLE)
+        self._odometry: Any = None
+        if settings['odometry'] != 'none':
+            from .sim_odometry import SimOdometry
+            self._odometry = SimOdometry(self, settings, settings['frame_id'])
         self._stamps = None
         if settings['clock']:
             self._stamps = self._simulated_stamps(settings['rate'])
@@ -107,7 +125,10 @@ class SimCameraNode(Node):
         if 0 < settings['scene_time'] * 1e9 <= now - self._scene_began:
             self._seed, self._index, self._scene_began = self._seed + 1, 0, now
             self._scene = self._make_scene()
-        frame = self._renderer.render(self._scene, (now - self._scene_began) / 1e9)
+        since = (now - self._scene_began) / 1e9
+        if self._odometry is not None:
+            self._odometry.publish(self._scene, now, since)
+        frame = self._renderer.render(self._scene, since)
         rgb = frame.rgb
         if settings['effects']:
             rgb = self._simulation.disturb(rgb, self._seed, self._index, rate=settings['rate'])

@@ -32,6 +32,27 @@ def compare_with_truth(frames: Sequence[RecordedFrame]) -> tuple[float, str]:
                        f'(x {1 / scale:.3g}): AbsRel {abs_rel:.3f}, delta1 {delta1:.3f}.')
 
 
+def scale_errors(frames: Sequence[RecordedFrame]) -> str:
+    """Say how far the published metres are from the truth, without any scale of ours."""
+    errors, first = [], None
+    for index, frame in enumerate(frames):
+        if frame.truth is None or not frame.status.calibrated:
+            continue
+        first = index if first is None else first
+        with np.errstate(divide='ignore', invalid='ignore'):
+            ratio = frame.depth / frame.truth
+        ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+        if ratio.size:
+            errors.append(float(np.median(ratio)) - 1)
+    if first is None:
+        return (f'No scale in {len(frames)} frames: {frames[-1].status.scale_problem}. Record '
+                f'more of them (--frames), or another seed.')
+    worst = max(errors, key=abs)
+    return (f'Metres from frame {first + 1} of {len(frames)} on. Median depth against the truth: '
+            f'{np.median(errors):+.1%} in the median frame, {worst:+.1%} in the worst, '
+            f'{errors[-1]:+.1%} in the last.')
+
+
 def latency_table(frames: Sequence[RecordedFrame]) -> str:
     """Return the latencies of each stage as a Markdown table."""
     last = frames[-1].status

@@ -7,20 +7,21 @@ from .affine_fit import INDEPENDENT_SAMPLES, TUKEY, Fit
 HYPOTHESES = 400     # with 40 % outliers three samples are good with 0.22: some 86 good ones
 SAMPLES = 4000       # that are fitted
 SCORED_SAMPLES = 1000    # that rank the hypotheses
-OPTICAL_UP = (0.0, -1.0, 0.0)
+ANY_PITCH = (0.0, 45.0)    # degrees that a camera looks down whose pitch nobody told
 
 
 def fit_ground(
     d: np.ndarray, intrinsics: Intrinsics, camera_height: float, shift: float = 0.0, *,
-    up: tuple[float, float, float] = OPTICAL_UP, max_tilt: float = 10.0, tolerance: float = 0.05,
-    min_inliers: float = 0.25, seed: int = 0,
+    pitch: tuple[float, float] = ANY_PITCH, roll: float = 0.0, max_tilt: float = 10.0,
+    tolerance: float = 0.05, min_inliers: float = 0.25, seed: int = 0,
 ) -> tuple[Fit | None, str]:
     """Fit the factor so that the floor lies camera_height below; (fit, '') or (None, why not).
 
     d: (h, w) inverse depth; intrinsics: the camera of an image of that size, ValueError for
-    another; camera_height: metres. up: the floor's normal in the optical frame as the camera is
-    mounted, which may be off by max_tilt degrees. shift: in 1/m, kept. tolerance: the relative
-    depth error within which a pixel belongs to the floor.
+    another; camera_height: metres. pitch: how far the camera looks down at least and at most, roll:
+    how far it is turned about its axis, clockwise as it looks; in degrees, as it is mounted, which
+    may be off by max_tilt. shift: in 1/m, kept. tolerance: the relative depth error within which a
+    pixel belongs to the floor.
 
     With rays r = (x/z, y/z, 1) the floor n . p = height is linear in inverse depth,
     factor * d + shift = n . r / height, so the plane is fitted to d without unprojecting anything.
@@ -49,7 +50,7 @@ def fit_ground(
     regular = np.abs(np.linalg.det(rays[corners])) > 1e-6
     corners = corners[regular]
     planes = np.linalg.solve(rays[corners], seen[corners][..., None])[..., 0]    # (K, 3)
-    factors, tilts = _place(planes, camera_height, shift, up)
+    factors, tilts = _place(planes, camera_height, shift, pitch, roll)
     planes = planes[(factors > 0) & (tilts <= max_tilt)]
     if not len(planes):
         return None, f'no plane within {max_tilt:g} degrees of the floor lies below the camera'
@@ -76,7 +77,7 @@ def fit_ground(
     error = np.abs(rays @ plane - seen) * weight
     inlier = error < max(3 * sigma, 0.02)
     share = float(inlier.mean())
-    (factor,), (tilt,) = _place(plane[None], camera_height, shift, up)
+    (factor,), (tilt,) = _place(plane[None], camera_height, shift, pitch, roll)
     if share < min_inliers:
         return None, (f'only {share:.0%} of the lower half of the image is floor; '
                       f'{min_inliers:.0%} are needed')
@@ -98,7 +99,7 @@ def fit_ground(
 
 
 def _place(
-    planes: np.ndarray, height: float, shift: float, up: tuple[float, float, float],
+    planes: np.ndarray, height: float, shift: float, pitch: tuple[float, float], roll: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Planes (K, 3), d = plane . ray -> factors (K,), NaN for none, and tilts (K,) in degrees.
 
@@ -111,5 +112,8 @@ def _place(
     with np.errstate(invalid='ignore', divide='ignore'):
         factors = (np.sqrt(b * b - a * c) - b) / a
         normals = height * (factors[:, None] * planes + (0, 0, shift))
-        cosine = -(normals @ np.asarray(up, np.float64)) / np.linalg.norm(up)
-        return factors, np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        down = np.degrees(np.arcsin(np.clip(normals[:, 2], -1, 1)))
+        turned = np.degrees(np.arctan2(normals[:, 0], normals[:, 1])) - roll
+        turned = (turned + 180) % 360 - 180
+        return factors, np.hypot(down - np.clip(down, *pitch),
+                                 turned * np.cos(np.radians(down)))

@@ -6,6 +6,8 @@ import numpy as np
 from .affine_fit import Fit
 
 GATE = 16.0        # squared Mahalanobis distance: 4 standard deviations
+BEGINNING = 3_000_000_000    # ns within which the first fits must agree
+AGREEMENT = 0.12             # relative, at the newest one's pivot
 JITTER = 0.02      # relative error of a frame's scale that its own residuals do not show
 
 
@@ -30,11 +32,16 @@ class ScaleTracker:
 
     drift: how far the scale may wander, relative, in one second (in t seconds, sqrt(t) as far).
     persistence: fits that contradict the estimate are taken for errors until this many in a row
-    agree with each other; then the estimate jumps to them.
+    agree with each other; then the estimate jumps to them. beginning: so many fits within
+    BEGINNING must agree before there is a scale. common: a relative error that all fits share, so
+    that no mean of them is better.
     """
 
-    def __init__(self, drift: float = 0.03, persistence: int = 5):
+    def __init__(
+        self, drift: float = 0.03, persistence: int = 5, beginning: int = 1, common: float = 0.0,
+    ):
         self.drift, self.persistence = drift, persistence
+        self.beginning, self.common = beginning, common
         self.reset()
 
     def reset(self) -> None:
@@ -52,8 +59,7 @@ class ScaleTracker:
         A stamp before the last one (a bag that starts over) counts as the same moment.
         """
         if self._mean is None:
-            self._begin(stamp, [fit])
-            return True
+            return self._wait(stamp, fit)
         fit = _with_shift(fit, self._mean[1])
         if self._distance(self._predicted(stamp), self._mean, fit) <= GATE:
             self._doubted = []
@@ -70,6 +76,18 @@ class ScaleTracker:
         self._begin(stamp, [doubted for _, doubted in self._doubted])
         return True
 
+    def _wait(self, stamp: int, fit: Fit) -> bool:
+        """Take one of the first fits; begin where enough of them agree."""
+        self._doubted = [each for each in self._doubted if 0 <= stamp - each[0] < BEGINNING]
+        self._doubted.append((stamp, fit))
+        sizes = [_size_at(each, fit) for _, each in self._doubted]
+        alike = [pair for pair, size in zip(self._doubted, sizes, strict=True)
+                 if size > 0 and abs(np.log(size / sizes[-1])) < AGREEMENT]
+        if len(alike) < self.beginning:
+            return False
+        self._begin(stamp, [each for _, each in alike])
+        return True
+
     def at(self, stamp: int) -> Scale | None:
         """Return the scale for a frame of this stamp in ns; None before the first fit."""
         if self._mean is None:
@@ -79,7 +97,7 @@ class ScaleTracker:
         slope = np.array([(self._pivot - shift) / self._pivot, 1 / self._pivot])
         variance = slope @ self._predicted(stamp) @ slope
         return Scale(float(factor), float(shift), self._inliers, (stamp - self._stamp) / 1e9,
-                     float(np.sqrt(variance)))
+                     float(np.hypot(np.sqrt(variance), self.common)))
 
     def _begin(self, stamp: int, fits: list[Fit]) -> None:
         self._mean = np.mean([_state(fit) for fit in fits], axis=0)
@@ -111,6 +129,15 @@ class ScaleTracker:
         return float(gap @ np.linalg.solve(covariance + _noise(fit), gap))
 
 
+def motion_tracker(common: float) -> ScaleTracker:
+    """Return the tracker for fits of a camera's own motion, whose odometry is off by `common`.
+
+    They come at a tenth of a second from each other and share their keyframe, so that a thing that
+    moves before the camera may spoil many in a row alike.
+    """
+    return ScaleTracker(drift=0.01, persistence=15, beginning=4, common=common)
+
+
 def _with_shift(fit: Fit, shift: float) -> Fit:
     """Return a fit of the factor alone as it would be with this shift, the same at its pivot."""
     if fit.shift_known or fit.shift == shift or fit.pivot <= max(shift, fit.shift):
@@ -121,6 +148,11 @@ def _with_shift(fit: Fit, shift: float) -> Fit:
     free = np.array([1.0, shift - fit.pivot])
     return replace(fit, factor=factor, shift=shift,
                    covariance=np.diag([variance, 0.0]) + np.outer(free, free))
+
+
+def _size_at(fit: Fit, other: Fit) -> float:
+    """Return the metric inverse depth that a fit makes of what another has its pivot of."""
+    return fit.factor * (other.pivot - other.shift) / other.factor + fit.shift
 
 
 def _pivot_variance(fit: Fit) -> float:

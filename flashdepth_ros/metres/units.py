@@ -4,7 +4,7 @@ import numpy as np
 from ..images.resampling import DepthFormula, resize_aligned, resize_to_depth
 from ..models import Unit
 
-MODES = ('nominal', 'fixed', 'reference', 'ground')
+MODES = ('nominal', 'fixed', 'reference', 'ground', 'motion')
 
 
 class ScaleError(ValueError):
@@ -17,12 +17,12 @@ def check_mode(mode: str, unit: Unit, model: str) -> None:
         what = 'relative inverse depth' if unit.has_shift else 'depth up to an unknown scale'
         raise ScaleError(
             f'{model} gives {what}, which has no nominal metres: set scale.mode to '
-            f'reference (a depth image or a cloud tells the scale), to fixed with a calibrated '
-            f'scale.factor and scale.shift, or use a metric model')
+            f'reference (a depth image or a cloud tells the scale), to motion (odometry tells it), '
+            f'to fixed with a calibrated scale.factor and scale.shift, or use a metric model')
     if mode == 'ground' and unit.has_shift:
         raise ScaleError(
             f'{model} gives relative inverse depth, whose shift the floor cannot tell: set '
-            f'scale.mode to reference or fixed, or use flashdepth-s or a metric model')
+            f'scale.mode to reference, motion or fixed, or use flashdepth-s or a metric model')
 
 
 def inverse_depth(output: np.ndarray, unit: Unit) -> np.ndarray:
@@ -46,8 +46,8 @@ def to_metres(
 
     `out` (H, W) may have another size: the output is resampled first, as the models' authors do.
     With the inverse depth d in 1/m (output / 100, the output, or 1 / output, by its unit):
-    'nominal' is factor / d; 'fixed', and 'reference' and 'ground' with the factor and shift that
-    were fitted, are 1 / (factor * d + shift).
+    'nominal' is factor / d; 'fixed', and 'reference', 'ground' and 'motion' with the factor
+    and shift that were fitted, are 1 / (factor * d + shift).
     Values as REP 117 has them: +Inf beyond max_range (and where the inverse depth is not positive,
     or the model sees no depth, such as sky), -Inf nearer than min_range, NaN where the output is
     not a number.

@@ -12,7 +12,6 @@ from torch import Tensor
 from ..engines import Engine
 from ..images.focal_shift import relative_focal
 from ..metres.units import inverse_depth
-from ..ros.camera_view import CameraView
 from ..ros.parameters import Settings
 from ..streams.depth_stream import DepthStream
 from ..streams.frame_rate import FrameRate
@@ -50,7 +49,8 @@ class Camera:
         settings = self.settings(settings)
         self.input.configure(settings)
         self.scale.unsubscribe()
-        self.scale = open_scale(self._node, self._prefix, settings, self._group)
+        self.scale = open_scale(
+            self._node, self._prefix, settings, self._group, engine.spec.unit)
         self.stream = DepthStream(engine, settings['input.short_side'])
 
     def settings(self, settings: Settings) -> Settings:
@@ -71,8 +71,8 @@ class Camera:
     def forget(self) -> None:
         """Forget what belongs to the stream so far: the next frame is the first of another."""
         self.stream.reset()
-        if not self.stream.engine.spec.unit.is_metric:
-            self.scale.forget()  # a new stream of such a model has a scale of its own
+        # a new stream of a model without a scale of its own has another
+        self.scale.forget(scale=not self.stream.engine.spec.unit.is_metric)
 
     def read(
         self, output: Tensor, picture: Picture, settings: Settings,
@@ -96,18 +96,12 @@ class Camera:
         return plane, picture
 
     def follow_scale(
-        self, output: Tensor, view: CameraView, header: Header, settings: Settings,
+        self, output: Tensor, picture: Picture, header: Header, settings: Settings,
     ) -> tuple[float, float] | None:
-        """Return factor and shift for a frame's plane (h, w), or None while there are none.
-
-        view: of the camera's image.
-        """
-        height, width = output.shape
-        intrinsics = view.intrinsics and view.intrinsics.resized(width, height)
-
+        """Return factor and shift for a frame's plane (h, w), or None while there are none."""
         def d() -> np.ndarray:
             return inverse_depth(output.numpy(), self.stream.engine.spec.unit)
-        return self.scale.update(d, intrinsics, header, settings, view.rectifier)
+        return self.scale.update(d, picture, header, settings)
 
     def snapshot(self) -> CameraSnapshot:
         arrivals = self.input.arrivals
@@ -122,5 +116,5 @@ class Camera:
             rate=self.rate.value(), age_ms=self.age_ms,
             stages=self.times.milliseconds() if self.times else {},
             scale_followed=self.scale.followed, scale=self.scale.current,
-            scale_problem=self.scale.problem or '',
+            scale_problem=self.scale.problem or '', motion=self.scale.motion,
             engine=EngineSnapshot.of(self.stream.engine))

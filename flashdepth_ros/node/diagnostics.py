@@ -7,6 +7,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from ..engines import Engine
+from ..metres.motion import MotionState
 from ..msg import DepthStatus
 from ..ros.memory import resident_memory
 from ..ros.message import stamp_to_ns
@@ -52,6 +53,7 @@ def frame_status(
             status.scale_factor, status.scale_shift = scale.factor, scale.shift
             status.scale_inliers, status.scale_age = scale.inliers, scale.age
             status.scale_uncertainty = scale.uncertainty
+    _tell_motion(status, camera)
     for name, milliseconds in camera.stages.items():
         setattr(status, f'{name}_ms', milliseconds)
     status.age_ms, status.frame_rate = camera.age_ms, camera.rate
@@ -62,6 +64,13 @@ def frame_status(
     status.reset_counts = list(camera.resets.values())
     status.cpu_memory, status.gpu_memory = resident_memory(), engine.memory
     return status
+
+
+def _tell_motion(status: DepthStatus, camera: CameraSnapshot) -> None:
+    status.scale_problem = camera.scale_problem
+    motion = camera.motion or MotionState()
+    status.motion_tracks, status.motion_parallax = motion.tracks, motion.parallax
+    status.motion_accepted, status.motion_distance = motion.accepted, motion.travelled
 
 
 def engine_in_use(
@@ -176,6 +185,13 @@ def _output_health(name: str, camera: CameraSnapshot, max_age: float) -> Diagnos
             'scale factor': f'{scale.factor:.4g}', 'scale shift (1/m)': f'{scale.shift:.4g}',
             'scale inliers': f'{scale.inliers:.2f}', 'scale age (s)': f'{scale.age:.1f}',
             'scale uncertainty': f'{scale.uncertainty:.3f}'}
+    if (motion := camera.motion) is not None:
+        values |= {
+            'motion: tracks': motion.tracks, 'motion: parallax (deg)': f'{motion.parallax:.1f}',
+            'motion: accepted share': f'{motion.accepted:.2f}',
+            'motion: pose uncertainty': f'{motion.pose_sigma:.3f}',
+            'motion: distance since the last fit (m)': f'{motion.travelled:.2f}',
+            'motion: why there is no fit': camera.scale_problem}
     return _status(f'{_named(name, camera)}: output', level, message, values, camera.engine)
 
 

@@ -178,6 +178,7 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'How metres are made of the output d of the model, an inverse depth in 1/m. '
         'nominal: factor / d, uncalibrated. fixed: 1 / (factor * d + shift), calibrated by you. '
         'reference: the same, fitted to a metric sensor. ground: the same, fitted to a flat floor. '
+        'motion: the same, fitted by what odometry tells of the way between two images. '
         'A model whose output is depth has d = 1 / output.', choices=MODES, per_camera=True),
     Parameter(
         'scale.reference', 'depth',
@@ -194,8 +195,50 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'published any more, as while there is no scale: a costmap must notice that it is blind. '
         '0 is for ever.', low=0.0, high=1e6, running=True, per_camera=True),
     Parameter(
-        'scale.camera_height', 0.0, 'Of the lens above the floor in metres, for mode ground.',
+        'scale.camera_height', 0.0,
+        'Of the lens above the floor in metres, for mode ground, which needs it, and motion.',
         low=0.0, high=100.0, per_camera=True),
+    Parameter(
+        'scale.camera_pitch', 0.0,
+        'How far the camera looks down, in degrees, for modes ground and motion. With 0, ground '
+        'looks for floors of up to 45 degrees; with another, within 10 degrees of it.',
+        low=-90.0, high=90.0, per_camera=True),
+    Parameter(
+        'scale.camera_roll', 0.0,
+        'How far it is turned about its own axis, in degrees, clockwise as it looks.',
+        low=-180.0, high=180.0, per_camera=True),
+    Parameter(
+        'scale.camera_yaw', 0.0,
+        "How far it looks to the left of the robot's x axis, in degrees, for mode motion.",
+        low=-180.0, high=180.0, per_camera=True),
+    Parameter(
+        'scale.camera_x', 0.0,
+        'Where the lens is in front of the frame whose odometry it is, in metres, for mode motion.',
+        low=-100.0, high=100.0, per_camera=True),
+    Parameter(
+        'scale.camera_y', 0.0, 'Where the lens is to the left of it, likewise.',
+        low=-100.0, high=100.0, per_camera=True),
+    Parameter(
+        'scale.mounting', 'parameters',
+        'Where it is told for mode motion how the camera is mounted. parameters: scale.camera_*. '
+        "tf: TF from the odometry's child_frame_id to the images' frame_id.",
+        choices=('parameters', 'tf'), per_camera=True),
+    Parameter(
+        'scale.odometry', 'topic',
+        'Where odometry comes from, for mode motion. topic: nav_msgs/Odometry on odom. tf: the '
+        "pose of the images' frame_id in scale.odom_frame through TF.",
+        choices=('topic', 'tf'), per_camera=True),
+    Parameter(
+        'scale.odom_frame', 'odom', 'With scale.odometry tf: a frame of TF that does not move.',
+        per_camera=True),
+    Parameter(
+        'scale.odometry_error', 0.02,
+        'How far off the lengths are that odometry tells, relative. It is part of the uncertainty.',
+        low=0.0, high=1.0, per_camera=True),
+    Parameter(
+        'scale.time_offset', 0.0,
+        "Added to the images' stamps, in seconds, where odometry is asked for its pose.",
+        low=-1.0, high=1.0, per_camera=True),
     Parameter(
         'scale.factor', 1.0, 'See scale.mode.', low=1e-6, high=1e6, running=True, per_camera=True),
     Parameter(

@@ -22,11 +22,13 @@ from ..images.rectify import Rectifier
 from ..metres.affine_fit import Fit, fit_affine
 from ..metres.pairing import Pairing
 from ..metres.samples import Samples, samples_from_depth_image, samples_from_points
+from ..metres.tracker import Scale
 from ..ros.camera_info import read_calibration
 from ..ros.image_messages import image_to_depth
 from ..ros.matching_subscription import MatchingSubscription
 from ..ros.message import MessageError, stamp_to_ns
 from ..ros.parameters import ParameterError, Settings
+from .camera_input import Picture
 
 DEPTH = 5    # a message is handed on at once, and several may come while the network works
 REGISTERED = 40_000    # pixels of a depth image that are brought into another camera, about
@@ -123,8 +125,7 @@ class ReferenceSource:
                 stamp_to_ns(message.header.stamp), message, len(message.data))
 
     def fit(
-        self, d: np.ndarray, intrinsics: Intrinsics | None, header: Header,
-        rectifier: Rectifier | None = None,
+        self, d: np.ndarray, picture: Picture, header: Header, scale: Scale | None = None,
     ) -> FitResult:
         """Fit the inverse depth (h, w) of a frame, or of an earlier one, to its reference.
 
@@ -134,8 +135,9 @@ class ReferenceSource:
         stamp = stamp_to_ns(header.stamp)
         if header.stamp.sec < 0:
             return stamp, None, "the image's stamp is negative"
+        intrinsics = picture.view.intrinsics and picture.view.intrinsics.resized(*d.shape[::-1])
         # the network's memory is used again
-        self._pairing.add_frame(stamp, (d.copy(), intrinsics, header, rectifier))
+        self._pairing.add_frame(stamp, (d.copy(), intrinsics, header, picture.view.rectifier))
         pair = self._pairing.take()
         if pair is None:
             waits = self._pairing.waits() or abs(stamp - self._last) <= MISSED

@@ -1,4 +1,4 @@
-"""Where a camera's metres come from while it runs: a reference sensor, or the floor."""
+"""Where a camera's metres come from while it runs: a sensor, the floor, or its own motion."""
 from collections.abc import Callable
 from typing import Protocol
 
@@ -7,21 +7,23 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin
 from std_msgs.msg import Header
 
-from ..images.intrinsics import Intrinsics
-from ..images.rectify import Rectifier
-from ..metres.floor_fit import fit_ground
-from ..metres.tracker import Scale, ScaleTracker
+from ..metres.floor_fit import ANY_PITCH, fit_ground
+from ..metres.motion import MotionState
+from ..metres.tracker import Scale, ScaleTracker, motion_tracker
+from ..models import Unit
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import ParameterError, Settings
+from .camera_input import Picture
+from .motion_source import MotionSource
 from .reference import FitResult, ReferenceSource
 
 
 class Source(Protocol):
     """What metres are fitted to."""
 
-    def fit(self, d: np.ndarray, intrinsics: Intrinsics | None, header: Header,
-            rectifier: Rectifier | None) -> FitResult:
-        """Fit inverse depth (h, w); intrinsics are of that size."""
+    def fit(self, d: np.ndarray, picture: Picture, header: Header,
+            scale: Scale | None) -> FitResult:
+        """Fit inverse depth (h, w) of a picture; scale: the one so far, if there is one."""
 
     def subscribe(self) -> None: ...
 
@@ -35,17 +37,20 @@ class Source(Protocol):
 
 
 class GroundSource:
-    """The camera's height over a flat floor."""
+    """The camera's height over a flat floor, and its pitch and roll where they are told."""
 
-    def __init__(self, camera_height: float):
-        self._height = camera_height
+    def __init__(self, settings: Settings):
+        self._height, self._roll = settings['scale.camera_height'], settings['scale.camera_roll']
+        pitch = settings['scale.camera_pitch']
+        self._pitch = (pitch, pitch) if pitch or self._roll else ANY_PITCH
 
-    def fit(self, d: np.ndarray, intrinsics: Intrinsics | None, header: Header,
-            rectifier: Rectifier | None = None) -> FitResult:
-        stamp = stamp_to_ns(header.stamp)
+    def fit(self, d: np.ndarray, picture: Picture, header: Header,
+            scale: Scale | None = None) -> FitResult:
+        stamp, intrinsics = stamp_to_ns(header.stamp), picture.view.intrinsics
         if intrinsics is None:
             return stamp, None, 'no camera_info has come'
-        return stamp, *fit_ground(d, intrinsics, self._height)
+        return stamp, *fit_ground(
+            d, intrinsics.resized(*d.shape[::-1]), self._height, pitch=self._pitch, roll=self._roll)
 
     def subscribe(self) -> None:
         pass
@@ -63,37 +68,44 @@ class GroundSource:
 class MetricScale:
     """One camera's factor and shift: of the parameters, or followed through time from a source."""
 
-    def __init__(self, source: Source | None):
+    def __init__(self, source: Source | None, tracker: ScaleTracker | None = None):
         self._source = source
-        self._tracker = ScaleTracker()
+        self._tracker = tracker or ScaleTracker()
         self.problem: str | None = None   # why the last frame gave no fit
         self.current: Scale | None = None
 
     def update(
-        self, inverse_depth: Callable[[], np.ndarray], intrinsics: Intrinsics | None,
-        header: Header, settings: Settings, rectifier: Rectifier | None = None,
+        self, inverse_depth: Callable[[], np.ndarray], picture: Picture, header: Header,
+        settings: Settings,
     ) -> tuple[float, float] | None:
         """Return the factor and shift for a frame, or None while there are none.
 
-        inverse_depth: gives d (h, w), if it is needed; intrinsics are of that size. rectifier: by
-        which the image was made of the camera's, if it was.
+        inverse_depth: gives d (h, w) of the picture, if it is needed.
         """
         if self._source is None:
             return settings['scale.factor'], settings['scale.shift']
         # of this frame or, where its reference comes later than it, of an earlier one
-        stamp, fit, reason = self._source.fit(inverse_depth(), intrinsics, header, rectifier)
+        stamp, fit, reason = self._source.fit(inverse_depth(), picture, header, self.current)
         if fit is not None:
             believed = self._tracker.update(stamp, fit)
-            self.problem = None if believed else 'the newest fits contradict the scale so far'
+            self.problem = None if believed else (
+                'the newest fits contradict the scale so far' if self.current is not None
+                else 'the first fits do not agree yet')
         elif reason:
             self.problem = reason
         self.current = self._tracker.at(stamp_to_ns(header.stamp))
         return None if self.current is None else (self.current.factor, self.current.shift)
 
-    def forget(self) -> None:
-        """Begin anew: the next fit is believed as it is."""
-        self._tracker.reset()
-        self.current = None
+    @property
+    def motion(self) -> MotionState | None:
+        """What the newest frame told of the robot's motion; None in other modes."""
+        return self._source.state if isinstance(self._source, MotionSource) else None
+
+    def forget(self, scale: bool) -> None:
+        """Drop what belongs to the stream so far; scale: and begin anew with that."""
+        if scale:
+            self._tracker.reset()
+            self.current = None
         if self._source is not None:
             self._source.forget()
 
@@ -125,16 +137,19 @@ class MetricScale:
 
 
 def open_scale(
-    node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
+    node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup, unit: Unit,
 ) -> MetricScale:
     """Make what scale.mode asks for; ParameterError where it cannot be had."""
     mode = settings['scale.mode']
     if mode == 'reference':
         return MetricScale(ReferenceSource(node, prefix, settings, group))
+    if mode == 'motion':
+        source = MotionSource(node, prefix, settings, group, not unit.has_shift)
+        return MetricScale(source, motion_tracker(settings['scale.odometry_error']))
     if mode == 'ground':
         if settings['scale.camera_height'] <= 0:
             raise ParameterError(
                 'scale.mode is ground, and scale.camera_height is not set: give the height of the '
                 "camera's lens above the floor in metres")
-        return MetricScale(GroundSource(settings['scale.camera_height']))
+        return MetricScale(GroundSource(settings))
     return MetricScale(None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import math
 
 from ..engines import Engine
+from ..metres.motion import MotionState
 from ..metres.tracker import Scale
 from ..streams.arrivals import Counts
 
@@ -77,4 +78,5 @@ class CameraSnapshot:
     scale_followed: bool          # fitted while the node runs
     scale: Scale | None           # None before the first fit, and where it is not followed
     scale_problem: str            # why the last frame gave no fit, '' for none
+    motion: MotionState | None    # with scale.mode motion
     engine: EngineSnapshot        # of the newest frame's size

@@ -99,7 +99,7 @@ class Worker:
         times.stepped = time.perf_counter()
         # also where nobody subscribes: what is followed through time must not fall behind
         plane, picture = camera.read(output, frame.picture, settings)
-        scale = camera.follow_scale(plane, picture.view, header, settings)
+        scale = camera.follow_scale(plane, picture, header, settings)
         times.publishing = camera.outputs.publish(
             plane, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
             picture, header,

@@ -95,6 +95,16 @@ class Scene:
         """Seconds after which everything comes again."""
         return self.path.period
 
+    def carriage_pose(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return place (3,) and rotation (3, 3) of the camera's body frame, x ahead and z up.
+
+        As wheels see it: of a camera that neither nods nor bobs nor rolls.
+        """
+        place, heading = self.path.at(time)
+        heading += self.carriage.sway * math.sin(3 * 2 * math.pi * time / self.period)
+        return (np.array([*place, self.carriage.height]),
+                _turned(2, heading) @ _turned(1, self.carriage.pitch))
+
     def pose(self, time: float) -> np.ndarray:
         """Return the camera's pose, (4, 4): optical frame (x right, y down, z ahead) to world."""
         place, heading = self.path.at(time)

@@ -13,7 +13,7 @@ from textwrap import fill
 
 from ..demo.pictures import Pictures
 from ..demo.recording import SilenceError, record
-from ..demo.report import compare_with_truth, latency_table
+from ..demo.report import compare_with_truth, latency_table, scale_errors
 from ..files.sources import SourceError, open_source
 from ..models import MODELS, CheckpointError, ModelSpec, model_spec
 from ..ros.child_process import ProcessEndedError
@@ -91,10 +91,14 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument('--short-side', type=int,
                         help=f"default: 252 on a CPU, 0 (the model's own) with CUDA or {BUNDLED}")
     parser.add_argument('--frames', type=positive, default=24, help='how many frames to record')
+    parser.add_argument('--scale', default='nominal', choices=('nominal', 'motion'),
+                        help='scale.mode of the depth node; motion takes the simulated odometry')
     parser.add_argument('--wait', type=float, default=120, help='seconds to wait for a frame')
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     options = parser.parse_args(args)
     simulated = options.sim is not None
+    if options.scale == 'motion' and not simulated:
+        parser.error('--scale motion needs odometry, which only --sim has')
     try:
         camera = (simulated_camera(options.sim) if simulated
                   else video_camera(options.video or default_video()))
@@ -105,7 +109,8 @@ def main(args: Sequence[str] | None = None) -> int:
                 'auto', camera.height, camera.width)
         depth_node = ['depth_node']
         for name, value in (('model.name', spec.name), ('model.weights', weights),
-                            ('input.short_side', short_side), ('output.max_range', 1000.0)):
+                            ('input.short_side', short_side), ('output.max_range', 1000.0),
+                            ('scale.mode', options.scale)):
             depth_node += ['-p', f'{name}:={value}']
         frames = record(camera.command, depth_node, simulated, options.frames, options.wait)
     except (SourceError, CheckpointError, ImportError, SilenceError, ProcessEndedError) as error:
@@ -119,6 +124,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if simulated:
         scale, comparison = compare_with_truth(frames)
         report += f'\n{comparison}\n'
+    if options.scale == 'motion':
+        report += f'\n{scale_errors(frames)}\n'
     domain = f', knows {spec.domain} only' if spec.domain and not simulated else ''
     pictures = Pictures(frames, f'{camera.title}, {spec.name}{domain}', weights == 'random', scale)
     pictures.write_frames(options.output / 'frames.png')

@@ -243,11 +243,21 @@ def test_the_floor_with_a_known_shift_and_a_camera_that_looks_down():
     rng = np.random.default_rng(0)
     inverse, _ = room(pitch=23.0, boxes=2)
     d = relative(inverse, 0.8, 0.1, rng, 0.01)
-    fit, reason = fit_ground(d, CAMERA, HEIGHT, 0.1, up=-turned(20.0, 0.0))
+    fit, reason = fit_ground(d, CAMERA, HEIGHT, 0.1, pitch=(20.0, 20.0))
     assert fit is not None, reason
     assert fit.factor == pytest.approx(0.8, rel=0.05) and fit.shift == 0.1
-    fit, reason = fit_ground(d, CAMERA, HEIGHT, 0.1)
+    fit, reason = fit_ground(d, CAMERA, HEIGHT, 0.1, pitch=(0.0, 0.0))
     assert fit is None and '10 are allowed' in reason
+
+
+@pytest.mark.parametrize('pitch', [12, 30, 45])
+@pytest.mark.parametrize('roll', [0, 20])
+def test_the_floor_of_a_camera_that_looks_down_by_nobody_knows_how_much(pitch, roll):
+    rng = np.random.default_rng(0)
+    d = relative(room(pitch, roll, boxes=2)[0], 1.7, 0.0, rng, 0.02)
+    fit, reason = fit_ground(d, CAMERA, HEIGHT, roll=roll)
+    assert fit is not None, reason
+    assert fit.factor == pytest.approx(1.7, rel=0.05)
 
 
 def test_a_wrong_shift_tilts_the_floor_and_bends_nothing():

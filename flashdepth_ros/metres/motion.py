@@ -1,0 +1,298 @@
+"""The scale from the camera's own motion: corners triangulated over what odometry tells. No ROS.
+
+Each frame's corners are remembered with the network's inverse depth at them. As soon as the pose of
+a frame is known, it is compared with an earlier one, the keyframe, that shows the same corners from
+a place far enough away.
+"""
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+import math
+
+import numpy as np
+
+from ..images.intrinsics import Intrinsics
+from .affine_fit import Fit, fit_affine, fit_factor
+from .motion_pose import Motion, Prior, refine
+from .motion_samples import look_up, parallax, pose_sigma, triangulate
+from .motion_tracks import CornerTracker
+
+AGE = 20_000_000_000    # ns that a keyframe may be old: a slow robot needs long for a baseline
+APART = 0.02            # metres or radians between remembered frames
+REMEMBERED = 80
+WAITING = 4             # frames whose pose has not come yet
+BASELINE = 0.05         # metres at least
+PARALLAX = (1.0, 4.0)   # degrees, median: at least, and enough
+SHARED = 30             # tracks at least
+SHARED_SHARE = 0.3      # of the frame's proven ones
+SAMPLES = 20            # at least
+ACCEPTED = 0.3          # share of the tracks that must become samples
+TURNED, BENT = math.radians(10), math.radians(6)    # how far the odometry may be off
+BODY = 1.0, 5.0    # pixels: what stays, while the picture goes that far, is the robot's own body
+FLAT = 0.25             # how much d may vary around a corner, relative
+DOUBTS = 0.4, 12    # at most this share of so many comparisons may disagree with the odometry
+POSE_SIGMA = 0.15       # relative: above it the pose tells no scale
+OPTIMISM = 1.5          # by which the predicted error of the pose is too small
+POOLED = 8_000_000_000  # ns of samples that tell the shift of a relative model
+POOL = 4000             # samples
+TRUSTED_SHARE = 0.5     # of the samples must agree on the factor
+
+NO_POSE = 'the odometry tells no pose at the stamps of the images'
+
+Pose = Callable[[int], np.ndarray | None]    # of the camera in the world, (4, 4), at a stamp in ns
+
+
+@dataclass(frozen=True)
+class MotionState:
+    """What became of the newest frame that was looked at, for people.
+
+    tracks: shared with the keyframe. parallax: median, in degrees, beside the rotation. accepted:
+    share of the tracks that became samples. travelled: metres since the last fit. All NaN or 0
+    where it did not come that far.
+    """
+
+    tracks: int = 0
+    parallax: float = math.nan
+    accepted: float = math.nan
+    pose_sigma: float = math.nan
+    travelled: float = math.nan
+
+
+@dataclass(frozen=True)
+class _View:
+    """A frame's corners (N,), and the network's d at them (N,). pose: once it is known."""
+
+    stamp: int
+    ids: np.ndarray
+    rays: np.ndarray
+    d: np.ndarray
+    flat: np.ndarray
+    focal: float
+    proven: int
+    pose: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A keyframe, the places of the shared corners in the frame and in it, and the motion since."""
+
+    key: _View
+    mine: np.ndarray
+    theirs: np.ndarray
+    motion: Motion
+
+
+class MotionFitter:
+    """Fits one camera's scale by its motion.
+
+    shift_known: of models whose inverse depth has no unknown shift. prior: what odometry is good
+    for.
+    """
+
+    def __init__(self, shift_known: bool, prior: Prior | None = None):
+        self._shift_known, self._prior = shift_known, prior or Prior()
+        self._tracker = CornerTracker()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the stream so far: its corners, keyframes and samples."""
+        self._tracker.forget()
+        self._samples: deque[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = deque()
+        self._disagreed: deque[bool] = deque(maxlen=DOUBTS[1])
+        self._near = math.nan        # median inverse depth of the last samples, 1/m
+        self._travelled = 0.0
+        self._last: np.ndarray | None = None
+        self.forget_keyframes()
+
+    def forget_keyframes(self) -> None:
+        """Drop what was seen from places that odometry no longer knows."""
+        self._views: list[_View] = []
+        self._waiting: deque[_View] = deque(maxlen=WAITING)
+        self._last = None
+        self.state = MotionState()
+
+    def fit(
+        self, stamp: int, grey: np.ndarray, d: np.ndarray, intrinsics: Intrinsics, pose: Pose,
+        scale: tuple[float, float] | None = None,
+    ) -> tuple[int, Fit | None, str]:
+        """Take the frame of a stamp in ns; return (stamp, fit, why there is none).
+
+        grey: (h, w) uint8. d: (h', w') the network's inverse depth. intrinsics: of either size.
+        scale: factor and shift so far. The fit may be of an earlier frame, whose pose was not
+        known when it came.
+        """
+        if self._waiting and stamp <= self._waiting[-1].stamp:
+            self.forget()
+        height, width = grey.shape
+        camera = intrinsics.resized(width, height)
+        focal, centre = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
+        tracks = self._tracker.follow(grey, focal, centre, self._expected_turn(stamp, pose))
+        if tracks is None:
+            return stamp, None, ''
+        small = intrinsics.resized(d.shape[1], d.shape[0])
+        seen, varies = look_up(d, tracks.rays, np.array([small.fx, small.fy]),
+                               np.array([small.cx, small.cy]), width)
+        self._waiting.append(_View(
+            stamp, tracks.ids, tracks.rays, seen,
+            self._is_flat(d, seen, varies, scale), math.sqrt(camera.fx * camera.fy), tracks.proven))
+        for index in range(len(self._waiting) - 1, -1, -1):
+            view = self._waiting[index]
+            if (known := pose(view.stamp)) is not None:
+                break
+        else:
+            return stamp, None, NO_POSE
+        while self._waiting and self._waiting[0].stamp <= view.stamp:
+            self._waiting.popleft()
+        view = replace(view, pose=known)
+        self._tracked = view
+        fit, reason = self._fit(view, scale)
+        self._remember(view)
+        return view.stamp, fit, reason
+
+    def _expected_turn(self, stamp: int, pose: Pose) -> np.ndarray | None:
+        last = self._tracked_pose
+        now = pose(stamp) if last is not None else None
+        return None if now is None or last is None else now[:3, :3].T @ last[:3, :3]
+
+    @property
+    def _tracked_pose(self) -> np.ndarray | None:
+        if self._waiting or not self._views:
+            return None    # the last good frame's pose is not known yet
+        return self._tracked.pose
+
+    def _is_flat(
+        self, d: np.ndarray, seen: np.ndarray, varies: np.ndarray,
+        scale: tuple[float, float] | None,
+    ) -> np.ndarray:
+        """Tell at which corners the network's depth is flat."""
+        if self._shift_known:
+            return varies < FLAT * np.abs(seen)
+        if scale is not None:    # relative in metres
+            return scale[0] * varies < FLAT * np.abs(scale[0] * seen + scale[1])
+        low, high = np.percentile(d[::8, ::8], (5, 95))
+        return varies < 0.15 * (high - low)
+
+    def _remember(self, view: _View) -> None:
+        views = self._views
+        if views:
+            step = np.linalg.inv(views[-1].pose) @ view.pose
+            turn = math.acos(min(1.0, max(-1.0, (np.trace(step[:3, :3]) - 1) / 2)))
+            if max(float(np.linalg.norm(step[:3, 3])), turn) < APART:
+                return
+        views.append(view)
+        while len(views) > REMEMBERED or view.stamp - views[0].stamp > AGE:
+            views.pop(0)
+
+    def _fit(
+        self, view: _View, scale: tuple[float, float] | None,
+    ) -> tuple[Fit | None, str]:
+        if self._last is not None:
+            self._travelled += float(np.linalg.norm(view.pose[:3, 3] - self._last))
+        self._last = view.pose[:3, 3]
+        self.state = MotionState(travelled=self._travelled)
+        found, reason = self._compare(view)
+        if found is None:
+            return None, reason
+        key, mine, theirs, motion = found.key, found.mine, found.theirs, found.motion
+        rays, before = view.rays[mine], key.rays[theirs]
+        solved = triangulate(before, rays, motion, view.focal)
+        good = solved.good & view.flat[mine] & np.isfinite(view.d[mine])
+        share = float(good.mean())
+        self.state = replace(self.state, accepted=share)
+        if good.sum() < SAMPLES or share < ACCEPTED:
+            return None, (f'only {good.sum()} of {len(good)} tracks agree with the motion and the '
+                          f'depth')
+        sigma = OPTIMISM * pose_sigma(before, rays, motion, good)
+        self.state = replace(self.state, pose_sigma=sigma)
+        if not sigma < POSE_SIGMA:
+            return None, f'the motion tells the scale to {sigma:.0%} only'
+        self._near = float(np.median(solved.inverse[good]))
+        if not self._shift_known:    # which lies far away
+            good = good | (solved.far & view.flat[mine] & np.isfinite(view.d[mine]))
+        fit, reason = self._fit_samples(
+            view.stamp, view.d[mine][good], solved.inverse[good], solved.noise[good], scale)
+        if fit is None:
+            return None, reason
+        self._travelled = 0.0
+        return _with_error(fit, sigma, self._shift_known), ''
+
+    def _compare(self, view: _View) -> tuple[_Pair | None, str]:
+        """Choose the keyframe and find the motion since then, or say why there is none."""
+        shared = []
+        for key in reversed(self._views):
+            if view.stamp - key.stamp > AGE:
+                break
+            _, mine, theirs = np.intersect1d(
+                view.ids, key.ids, assume_unique=True, return_indices=True)
+            went = np.linalg.norm(view.rays[mine] - key.rays[theirs], axis=1) * view.focal
+            if np.median(went) > BODY[1]:
+                mine, theirs = mine[went > BODY[0]], theirs[went > BODY[0]]
+            if len(mine) < max(SHARED, SHARED_SHARE * view.proven):
+                break
+            step = np.linalg.inv(view.pose) @ key.pose
+            length = float(np.linalg.norm(step[:3, 3]))
+            if length >= BASELINE:
+                shared.append((length, key, mine, theirs, step))
+        if not shared:
+            return None, (f'no earlier place is {BASELINE * 100:.0f} cm away and shows the same '
+                          f'corners')
+        wanted = math.radians(PARALLAX[1])
+        place = len(shared) - 1
+        if math.isfinite(self._near):
+            place = _nearest([each[0] * self._near for each in shared], wanted)
+        for _ in range(2):
+            length, key, mine, theirs, step = shared[place]
+            motion = refine(key.rays[theirs], view.rays[mine], step[:3, :3], step[:3, 3],
+                            view.focal, self._prior)
+            angle = float(np.median(parallax(
+                key.rays[theirs], view.rays[mine], motion.rotation)))
+            lengths = [each[0] * math.radians(max(angle, 0.1)) / length for each in shared]
+            better = _nearest(lengths, wanted)
+            if PARALLAX[0] * 1.3 < angle < 1.6 * PARALLAX[1] or better == place:
+                break
+            place = better
+        self.state = replace(self.state, tracks=len(mine), parallax=angle)
+        if angle < PARALLAX[0]:
+            return None, 'not enough motion'
+        disagree = motion.turned > TURNED or motion.bent > BENT
+        self._disagreed.append(disagree)
+        if disagree:
+            return None, (f'odometry and images disagree about the motion, by '
+                          f'{math.degrees(motion.turned):.0f} and {math.degrees(motion.bent):.0f} '
+                          f'degrees')
+        # what fills much of the picture and goes with the robot, or by itself, passes now and then
+        if sum(self._disagreed) > DOUBTS[0] * max(len(self._disagreed), 7):
+            return None, ('odometry and images disagree too often: something moves before the '
+                          'camera, or the odometry or scale.camera_* are wrong')
+        return _Pair(key, mine, theirs, motion), ''
+
+    def _fit_samples(
+        self, stamp: int, d: np.ndarray, inverse: np.ndarray, noise: np.ndarray,
+        scale: tuple[float, float] | None,
+    ) -> tuple[Fit | None, str]:
+        if self._shift_known:
+            return fit_factor(d, inverse, 0.0, min_samples=SAMPLES, min_inliers=TRUSTED_SHARE)
+        self._samples.append((stamp, d, inverse, noise))
+        while stamp - self._samples[0][0] > POOLED:
+            self._samples.popleft()
+        pooled, y, noise = (
+            np.concatenate([each[k] for each in self._samples]) for k in (1, 2, 3))
+        if len(pooled) > POOL:
+            keep = np.random.default_rng(0).choice(len(pooled), POOL, replace=False)
+            pooled, y, noise = pooled[keep], y[keep], noise[keep]
+        return fit_affine(pooled, y, 0.0 if scale is None else scale[1],
+                          min_inliers=TRUSTED_SHARE, noise=noise)
+
+
+def _nearest(values: list[float], wanted: float) -> int:
+    return min(range(len(values)), key=lambda i: abs(math.log(max(values[i], 1e-6) / wanted)))
+
+
+def _with_error(fit: Fit, sigma: float, shift_known: bool) -> Fit:
+    """Add a relative error that all samples share, of the factor and the shift together."""
+    if shift_known:
+        slope = np.array([1 - fit.shift / fit.pivot, 1 / fit.pivot])
+        variance = float(slope @ fit.covariance @ slope) + sigma ** 2
+        return replace(fit, covariance=np.diag([variance, 0.0]))
+    way = np.array([1.0, fit.shift])
+    return replace(fit, covariance=fit.covariance + sigma ** 2 * np.outer(way, way))

@@ -1,0 +1,66 @@
+"""The scale from the robot's own motion, of odometry and images."""
+import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.lifecycle import LifecycleNodeMixin
+from std_msgs.msg import Header
+
+from ..metres.motion import NO_POSE, MotionFitter, MotionState
+from ..metres.motion_tracks import to_grey
+from ..metres.tracker import Scale
+from ..ros.message import stamp_to_ns
+from ..ros.parameters import Settings
+from .camera_input import Picture
+from .odometry_input import OdometryInput
+from .reference import FitResult
+
+
+class MotionSource:
+    """Compares what the camera saw from places that odometry tells the distance of.
+
+    shift_known: of models whose inverse depth has no unknown shift.
+    """
+
+    def __init__(
+        self, node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
+        shift_known: bool,
+    ):
+        self._odometry = OdometryInput(node, prefix, settings, group)
+        self._fitter = MotionFitter(shift_known)
+        self._epoch = self._odometry.epoch
+
+    @property
+    def state(self) -> MotionState:
+        """What became of the newest frame, for people."""
+        return self._fitter.state
+
+    def fit(
+        self, d: np.ndarray, picture: Picture, header: Header, scale: Scale | None = None,
+    ) -> FitResult:
+        """Fit the inverse depth (h, w) of a frame, or of one before whose pose has come late."""
+        stamp, view = stamp_to_ns(header.stamp), picture.view
+        if view.intrinsics is None:
+            return stamp, None, 'no camera_info has come'
+        if view.calibration is not None:
+            return stamp, None, ('the images stay distorted (see input.rectify), where motion '
+                                 'cannot be measured')
+        if self._odometry.epoch != self._epoch:
+            self._epoch = self._odometry.epoch
+            self._fitter.forget_keyframes()
+        stamp, fit, reason = self._fitter.fit(
+            stamp, to_grey(picture.rgb), d, view.intrinsics,
+            lambda at: self._odometry.pose(at, header.frame_id),
+            None if scale is None else (scale.factor, scale.shift))
+        return stamp, fit, self._odometry.problem() if reason == NO_POSE else reason
+
+    def subscribe(self) -> None:
+        self._odometry.subscribe()
+
+    def unsubscribe(self) -> None:
+        self._odometry.unsubscribe()
+        self._fitter.forget()
+
+    def look_around(self) -> None:
+        self._odometry.refresh()
+
+    def forget(self) -> None:
+        self._fitter.forget()

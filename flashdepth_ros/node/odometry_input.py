@@ -1,0 +1,156 @@
+"""Where a camera is, by the robot's odometry: from a topic, or through TF."""
+from dataclasses import dataclass
+import math
+
+from nav_msgs.msg import Odometry
+import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.lifecycle import LifecycleNodeMixin
+from rclpy.time import Time
+
+from ..metres.pose_history import PoseHistory, mounted, pose_of
+from ..ros.matching_subscription import MatchingSubscription
+from ..ros.message import stamp_to_ns
+from ..ros.parameters import Settings
+from .reference import require
+
+DEPTH = 50    # messages: wheels tell more often than a camera
+NEEDS_TF = 'scale.odometry tf or scale.mounting tf'
+
+
+class Transforms:
+    """TF, while it is subscribed to. ParameterError where tf2_ros is not installed."""
+
+    def __init__(self, node: LifecycleNodeMixin):
+        self._node, self._tf2 = node, require('tf2_ros', 'tf2-ros-py', NEEDS_TF)
+        self._buffer, self._listener = None, None
+
+    def subscribe(self) -> None:
+        self._buffer = self._tf2.Buffer()
+        self._listener = self._tf2.TransformListener(self._buffer, self._node)
+
+    def unsubscribe(self) -> None:
+        if self._listener is not None:
+            self._listener.unregister()
+        self._buffer = self._listener = None
+
+    def pose(self, target: str, source: str, stamp: int) -> np.ndarray | None:
+        """Return the pose (4, 4) of one frame in another; None where TF does not know it.
+
+        stamp: in ns; 0 is the newest.
+        """
+        if self._buffer is None:
+            return None
+        try:
+            found = self._buffer.lookup_transform(
+                target, source, Time(nanoseconds=stamp)).transform
+        except Exception:  # of many kinds, all below tf2's own base class
+            return None
+        t, q = found.translation, found.rotation
+        pose = pose_of((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+        return pose if np.isfinite(pose).all() else None
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """How the camera is mounted, as parameters tell it: its optical frame in the robot's."""
+
+    pose: np.ndarray
+
+    @classmethod
+    def of(cls, settings: Settings) -> 'Mounting':
+        roll, pitch, yaw = (math.radians(settings[f'scale.camera_{name}'])
+                            for name in ('roll', 'pitch', 'yaw'))
+        return cls(mounted(settings['scale.camera_x'], settings['scale.camera_y'],
+                           settings['scale.camera_height'], roll, pitch, yaw))
+
+
+class OdometryInput:
+    """The camera's pose at the stamps of images, below `prefix`: `pose`, and `problem` without.
+
+    epoch: grows where the odometry jumps.
+    """
+
+    def __init__(
+        self, node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
+    ):
+        self._node, self._group = node, group
+        self.topic = node.resolve_topic_name(f'{prefix}odom')
+        self._by_topic = settings['scale.odometry'] == 'topic'
+        self._odom_frame = settings['scale.odom_frame']
+        self._offset = round(1e9 * settings['scale.time_offset'])
+        self._mounting: np.ndarray | None = None
+        if settings['scale.mounting'] == 'parameters':
+            self._mounting = Mounting.of(settings).pose
+        self._transforms = None
+        if not self._by_topic or self._mounting is None:
+            self._transforms = Transforms(node)
+        self._history = PoseHistory()
+        self._frames = '', ''    # of the newest message, its own and the robot's
+        self._subscription: MatchingSubscription | None = None
+
+    @property
+    def epoch(self) -> int:
+        return self._history.epoch
+
+    def subscribe(self) -> None:
+        """Begin to receive."""
+        if self._transforms is not None:
+            self._transforms.subscribe()
+        if self._by_topic:
+            self._subscription = MatchingSubscription(
+                self._node, Odometry, self.topic, self._on_odometry, self._group, depth=DEPTH)
+
+    def refresh(self) -> None:
+        """Follow publishers that come and go."""
+        if (subscription := self._subscription) is not None:
+            subscription.refresh()
+
+    def unsubscribe(self) -> None:
+        """Stop receiving, and drop what has come."""
+        if self._subscription is not None:
+            self._subscription.destroy()
+            self._subscription = None
+        if self._transforms is not None:
+            self._transforms.unsubscribe()
+        self._history.clear()
+
+    def _on_odometry(self, message: Odometry) -> None:
+        p, q = message.pose.pose.position, message.pose.pose.orientation
+        frames = message.header.frame_id, message.child_frame_id
+        if frames != self._frames:
+            if any(self._frames):
+                self._history.clear()
+                self._history.epoch += 1
+            self._frames = frames
+        v = message.twist.twist.linear
+        speed = math.sqrt(v.x ** 2 + v.y ** 2 + v.z ** 2)
+        self._history.add(
+            stamp_to_ns(message.header.stamp),
+            pose_of((p.x, p.y, p.z), (q.x, q.y, q.z, q.w)),
+            speed if math.isfinite(speed) else None)
+
+    def pose(self, stamp: int, frame: str) -> np.ndarray | None:
+        """Return the pose (4, 4) of a camera's optical frame at a stamp in ns, or None."""
+        stamp += self._offset
+        if not self._by_topic:
+            pose = self._transforms.pose(self._odom_frame, frame, stamp)
+            if pose is not None and self._mounting is not None:
+                pose = pose @ self._mounting
+            return pose
+        robot = self._history.at(stamp)
+        if robot is None:
+            return None
+        if self._mounting is not None:
+            return robot @ self._mounting
+        mounting = self._transforms.pose(self._frames[1], frame, 0)
+        return None if mounting is None else robot @ mounting
+
+    def problem(self) -> str:
+        """Say why there is no pose."""
+        if not self._by_topic:
+            return (f"TF tells no pose of the camera in the frame '{self._odom_frame}' "
+                    f'(scale.odom_frame) at the stamps of the images')
+        if self._history.empty:
+            return f'no odometry has come on {self.topic}'
+        return f'the odometry on {self.topic} tells no pose at the stamps of the images'

@@ -1,0 +1,93 @@
+"""The camera's motion from odometry and tracks, and the depths that come of it."""
+import math
+
+import numpy as np
+import pytest
+
+from flashdepth_ros.metres.affine_fit import fit_factor
+from flashdepth_ros.metres.motion_pose import Prior, refine, rotation_of, vector_of
+from flashdepth_ros.metres.motion_samples import look_up, parallax, pose_sigma, triangulate
+from flashdepth_ros.metres.tracker import motion_tracker
+
+FOCAL = 500.0
+TURN, STEP = np.array([0.02, -0.05, 0.01]), np.array([0.06, -0.02, -0.35])
+
+
+def tracks(noise: float = 0.0, count: int = 200, step: np.ndarray = STEP, seed: int = 0):
+    """Rays (count, 2) of points before and after a motion, and their inverse depth afterwards."""
+    rng = np.random.default_rng(seed)
+    depth = rng.uniform(1.5, 6, count)
+    x2 = np.column_stack([rng.uniform(-0.6, 0.6, (count, 2)) * depth[:, None], depth])
+    x1 = (x2 - step) @ rotation_of(TURN)
+    pixel = noise / FOCAL
+    first, second = (x[:, :2] / x[:, 2:] + pixel * rng.standard_normal((count, 2))
+                     for x in (x1, x2))
+    return first, second, 1 / depth
+
+
+def wrong(angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """Odometry that is off: rotation and translation."""
+    off = rotation_of(np.array([angle, -angle / 2, angle / 3]))
+    return off @ rotation_of(TURN), off @ STEP
+
+
+def test_tracks_mend_the_odometrys_rotation_and_direction_and_keep_its_length():
+    first, second, inverse = tracks(noise=0.2)
+    motion = refine(first, second, *wrong(math.radians(2)), FOCAL, Prior())
+    assert np.linalg.norm(vector_of(motion.rotation @ rotation_of(-TURN))) < math.radians(0.1)
+    assert np.linalg.norm(motion.translation) == pytest.approx(np.linalg.norm(STEP))
+    way = motion.translation @ STEP / (STEP @ STEP)
+    assert math.degrees(math.acos(min(1.0, way))) < 1.0
+    solved = triangulate(first, second, motion, FOCAL)
+    error = np.log(solved.inverse[solved.good] / inverse[solved.good])
+    assert solved.good.mean() > 0.5 and abs(np.median(error)) < 0.02
+    assert pose_sigma(first, second, motion, solved.good) < 0.05
+
+
+def test_a_third_of_the_tracks_on_something_that_moves_changes_little():
+    first, second, inverse = tracks(noise=0.2)
+    rng = np.random.default_rng(1)
+    second[:66] += (0.1, 0.03) + 0.0004 * rng.standard_normal((66, 2))
+    motion = refine(first, second, *wrong(math.radians(1)), FOCAL, Prior())
+    solved = triangulate(first, second, motion, FOCAL)
+    still = solved.good.copy()
+    still[:66] = False
+    assert abs(np.median(np.log(solved.inverse[still] / inverse[still]))) < 0.03
+    assert solved.good[:66].mean() < 0.5
+
+
+def test_turning_leaves_no_parallax_whatever_the_odometry_claims():
+    first, second, _ = tracks(noise=0.2, step=np.zeros(3))
+    motion = refine(first, second, rotation_of(TURN), np.array([0, 0, -0.3]), FOCAL, Prior())
+    assert np.median(parallax(first, second, motion.rotation)) < 0.2
+
+
+def test_the_networks_depth_is_looked_up_at_the_pixel_and_its_edges_are_noticed():
+    d = np.full((48, 64), 0.5, np.float32)
+    d[:, 32:] = 1.0
+    focal, centre = np.array([60.0, 60.0]), np.array([31.5, 23.5])
+    seen, varies = look_up(d, (np.array([[10, 20], [40, 20], [32, 10]]) - centre) / focal,
+                           focal, centre, 640)
+    np.testing.assert_allclose(seen, [0.5, 1.0, 1.0])
+    np.testing.assert_allclose(varies, [0, 0, 0.5])
+
+
+def test_the_factor_alone_is_fitted_with_the_shift_given():
+    rng = np.random.default_rng(0)
+    d = rng.uniform(0.1, 1, 200)
+    y = 2.5 * d + 0.1
+    y[:60] *= rng.uniform(0.2, 4, 60)
+    fit, _ = fit_factor(d, y, 0.1)
+    assert fit.factor == pytest.approx(2.5, rel=0.01) and fit.shift == 0.1 and not fit.shift_known
+    assert fit_factor(d, y, 100.0)[0] is None
+
+
+def test_the_first_fits_must_agree_and_no_mean_is_better_than_the_odometry():
+    fits = [fit_factor(np.linspace(0.1, 1, 50), factor * np.linspace(0.1, 1, 50), 0.0)[0]
+            for factor in (1.0, 2.0, 1.02, 0.99, 1.0)]
+    tracker, told = motion_tracker(0.02), []
+    for index, fit in enumerate(fits):
+        told.append(tracker.update(index * 100_000_000, fit))
+    assert told == [False, False, False, False, True]
+    scale = tracker.at(400_000_000)
+    assert scale.factor == pytest.approx(1.0, rel=0.02) and scale.uncertainty >= 0.02
