@@ -21,7 +21,7 @@ SECOND = 1_000_000_000
 GOOD = {
     'width': 98, 'height': 84, 'encoding': 'rgb8', 'frame_id': 'camera',
     'keep': 1.0,                # of the pixels, the rest is cut off
-    'stamp': 'now',             # or zero, start (seconds since then), same, last (good one)
+    'stamp': 'now',             # or zero, start (seconds since then), same, last (of a picture)
     'late': 0.0,                # seconds that the stamps are behind
     'info_width': 0, 'info_height': 0,  # of camera_info, 0 for the image's
     'info_frame_id': None,      # of camera_info, None for the image's
@@ -62,8 +62,6 @@ class Camera:
             'now': now, 'zero': 0, 'same': now // (3600 * SECOND) * 3600 * SECOND,
             'start': round((time.monotonic() - self._begin + 1) * SECOND),
             'last': self._last}[kind]
-        if kind == 'now' and not late:
-            self._last = now
         return divmod(min(max(nanoseconds - round(late * SECOND), 0), 2 ** 31 * SECOND - 1), SECOND)
 
     def publish(
@@ -75,6 +73,8 @@ class Camera:
         message = self.image.msg_type()
         message.header.frame_id = frame_id
         message.header.stamp.sec, message.header.stamp.nanosec = self._stamp(stamp, late)
+        if pixels is not None:
+            self._last = message.header.stamp.sec * SECOND + message.header.stamp.nanosec
         if isinstance(message, Image):
             message.width, message.height, message.step = width, height, 3 * width
             message.encoding = encoding

@@ -19,12 +19,9 @@ class Driver:
         self._process = subprocess.Popen(
             [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, env={**values, 'ROS_DOMAIN_ID': str(domain), **environment})
-        self._started = False
+        assert self._process.stdout.readline() == '{}\n'
 
     def ask(self, **command) -> None:
-        if not self._started:  # several start side by side
-            self._started = self._process.stdout.readline() == '{}\n'
-            assert self._started
         print(json.dumps(command), file=self._process.stdin, flush=True)
 
     def answer(self) -> dict:
