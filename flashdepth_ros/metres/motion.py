@@ -140,6 +140,7 @@ class MotionFitter:
             if (known := pose(view.stamp)) is not None:
                 break
         else:
+            self.state = MotionState()
             return stamp, None, NO_POSE
         while self._waiting and self._waiting[0].stamp <= view.stamp:
             self._waiting.popleft()

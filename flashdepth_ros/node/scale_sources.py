@@ -17,6 +17,8 @@ from .camera_input import Picture
 from .motion_source import MotionSource
 from .reference import FitResult, ReferenceSource
 
+STANDS = 0.5    # metres since the last fit
+
 
 class Source(Protocol):
     """What metres are fitted to."""
@@ -110,10 +112,16 @@ class MetricScale:
             self._source.forget()
 
     def is_fresh(self, max_age: float) -> bool:
-        """Whether there are metres whose last fit is at most max_age seconds old; 0 is any age."""
+        """Whether there are metres whose last fit is at most max_age seconds old; 0 is any age.
+
+        With scale.mode motion a robot that stands has no fit, and may see nevertheless.
+        """
         if self._source is None:
             return True
-        return self.current is not None and (not max_age or self.current.age <= max_age)
+        if self.current is None:
+            return False
+        stands = self.motion is not None and self.motion.travelled < STANDS
+        return not max_age or self.current.age <= max_age or stands
 
     @property
     def followed(self) -> bool:

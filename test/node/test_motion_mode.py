@@ -4,7 +4,7 @@ from nav_msgs.msg import Odometry
 import numpy as np
 from ros_rig import SECOND
 
-from flashdepth_ros.ros.message import header_at
+from flashdepth_ros.ros.message import header_at, stamp_to_ns
 
 MOTION = {'scale.mode': 'motion', 'model.name': 'flashdepth-nano', 'model.weights': 'auto'}
 FRAMES = 45
@@ -23,7 +23,7 @@ def test_without_odometry_there_are_no_metres_and_the_reason_is_told(rig):
     assert not node.status.calibrated
     assert node.status.scale_problem == 'no odometry has come on /odom'
     assert node.spin_until(lambda: node.health('output') and (
-        'no metres yet: no odometry has come on /odom' in node.health('output').message))
+        'no odometry has come on /odom' in node.health('output').message))
 
 
 def test_a_robot_that_stands_gets_no_metres(rig):
@@ -68,3 +68,12 @@ def test_metres_appear_as_the_robot_drives(rig):
     assert 0.7 < np.median(ratios) < 1.4
     assert node.status.motion_tracks > 30 and node.status.motion_parallax > 1
     assert 0.3 < node.status.motion_accepted <= 1 and node.status.motion_distance < 1.0
+    # a robot that stands for longer than scale.max_age still sees: its scale has not changed
+    clouds = node.received['points']
+    for index in range(3):
+        stamp += SECOND // 10 if index else 20 * SECOND
+        wheels.publish(scene, stamp, time)
+        node.spin_until(lambda: False, 0.1)
+        node.depth_of(frame.rgb, stamp)
+    assert node.status.scale_age > 15
+    assert node.spin_until(lambda: clouds and stamp_to_ns(clouds[-1].header.stamp) == stamp)
