@@ -38,7 +38,7 @@ def test_the_frames_of_an_ordinary_driver_arrive(node, driver, soak, measured, f
 def test_a_best_effort_driver_without_our_profile_is_told_what_to_do(node, driver):
     process, camera = node().activate().without_camera(), driver()
     camera.do('open', reliability='best_effort')
-    camera.ask(do='publish', topic='image', first=10, count=30, rate=RATE, width=1280, height=720)
+    camera.ask(do='publish', topic='image', first=10, count=15, rate=RATE, width=1280, height=720)
     words = ('best effort', 'export ', 'fastdds.xml', 'reliable')
     seconds_until_told(process, {'': words}, 5)
     log = process.log.read_text()
