@@ -148,8 +148,9 @@ def _match(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return where points (N, 2) are in the second picture, and which of them (N,) can be used."""
     window = 25 if first.shape[1] > 400 else 15
-    how: dict[str, Any] = {'winSize': (window, window), 'maxLevel': 3,
-           'criteria': (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)}
+    how: dict[str, Any] = {
+        'winSize': (window, window), 'maxLevel': 3,
+        'criteria': (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)}
     found, status, _ = cv2.calcOpticalFlowPyrLK(
         first, second, before, expected.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **how)
     good = (status.ravel() > 0) & _inside(found, second.shape)

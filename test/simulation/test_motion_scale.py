@@ -11,7 +11,13 @@ needs_egl()
 
 from flashdepth_ros.metres.motion_tracks import to_grey  # noqa: E402
 from flashdepth_ros.simulation import Renderer, disturb, make_scene  # noqa: E402
-from flashdepth_ros.tools.motion_trial import Drive, Errors, follow, imagined_depth, odometry  # noqa: E402
+from flashdepth_ros.tools.motion_trial import (  # noqa: E402
+    Drive,
+    Errors,
+    follow,
+    imagined_depth,
+    odometry,
+)
 
 FRAMES = 40
 SEEDS = {62002: 'hall'}    # of a robot that drives half a metre a second
