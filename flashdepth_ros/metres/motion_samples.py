@@ -13,9 +13,10 @@ SIGHT = 0.02        # 1/m: an inverse depth below this is no measurement
 
 @dataclass(frozen=True)
 class Triangulation:
-    """Inverse depths (N,) in the second frame, their errors as predicted, both in 1/m, and which of
-    the tracks (N,) can be used: `good` ones that are known well, and `far` ones, which are known
-    well for so far.
+    """Inverse depths (N,) in the second frame, and which of the tracks can be used.
+
+    noise: their errors as predicted, in 1/m. good: the tracks (N,) that are known well; far: those
+    that are known well for so far.
     """
 
     inverse: np.ndarray

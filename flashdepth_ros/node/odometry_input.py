@@ -35,7 +35,7 @@ class Transforms:
         self._buffer = self._listener = None
 
     def pose(self, target: str, source: str, stamp: int) -> np.ndarray | None:
-        """Return the pose (4, 4) of one frame in another; None where TF does not know it.
+        """Look up where one frame is in another, (4, 4); None where TF does not know it.
 
         stamp: in ns; 0 is the newest.
         """
@@ -131,7 +131,7 @@ class OdometryInput:
             speed if math.isfinite(speed) else None)
 
     def pose(self, stamp: int, frame: str) -> np.ndarray | None:
-        """Return the pose (4, 4) of a camera's optical frame at a stamp in ns, or None."""
+        """Return where a camera's optical frame was at a stamp in ns, (4, 4), or None."""
         stamp += self._offset
         if not self._by_topic:
             pose = self._transforms.pose(self._odom_frame, frame, stamp)

@@ -36,9 +36,11 @@ class Drive:
 
 @dataclass(frozen=True)
 class Errors:
-    """Of odometry: of the length, relative; of the yaw, radians per metre; of the stamps, seconds;
-    of the camera's pitch as it is known, radians. wheels: it sees neither nod nor bob nor roll.
-    slip: metres per second that it claims to go beside what it does.
+    """What is wrong with the odometry of a trial.
+
+    length: relative. yaw: radians per metre. delay: of the stamps, seconds. pitch: of the camera as
+    it is known, radians. wheels: it sees neither nod nor bob nor roll. slip: metres per second that
+    it claims to go beside what it does.
     """
 
     length: float = 0.0
@@ -129,8 +131,10 @@ def imagined_depth(
 
 @dataclass
 class Result:
-    """Of each frame (n,): log of the published depth over the right one, NaN without a scale;
-    the uncertainty that was claimed; whether there was a fit; metres of way.
+    """What a trial gave for each frame (n,).
+
+    error: log of the published depth over the right one, NaN without a scale. claimed: its
+    uncertainty. fits: whether there was one. travelled: metres of way.
     """
 
     error: np.ndarray
