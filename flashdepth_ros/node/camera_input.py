@@ -24,6 +24,7 @@ from ..streams.continuity import Continuity, FrameOrigin
 from ..streams.point_maps import PointMaps
 from ..streams.problems import Problems
 
+LOST_AFTER = 3.0    # seconds until a best-effort driver is thought to lose all its images
 SILENT_AFTER = 5.0  # seconds without an image until the input is called silent
 AGREES = 1.2         # times larger or smaller than the other is a focal length at most
 
@@ -58,6 +59,7 @@ class CameraInput:
         self._rectified_by: str | None = None  # the node that rectifies the images before us
         self._newest: FrameOrigin | None = None
         self._since = 0.0          # when it began to receive
+        self._met: float | None = None  # when a publisher was first seen since then
         self._image: MatchingSubscription | None = None
         self._camera_info: MatchingSubscription | None = None
         self.configure(settings)
@@ -93,7 +95,7 @@ class CameraInput:
     def subscribe(self) -> None:
         """Begin to receive."""
         self._since = time.perf_counter()
-        self._losses = symptoms.Losses()
+        self._losses, self._met = symptoms.Losses(), None
         self._camera_info = MatchingSubscription(
             self._node, CameraInfo, self.info_topic, self._on_info, self._group)
         self._image = MatchingSubscription(
@@ -219,13 +221,15 @@ class CameraInput:
         best_effort = any(reliability is BEST_EFFORT for reliability, _ in image.qualities)
         newest, silent = self._newest, self.silent() > SILENT_AFTER
         wrong_type = type_problem(self._node, self.source, self._kind)
+        remedy = driver_remedy() if uses_fastdds() else None
+        lossy = symptoms.loss_problem(self.source, received, lost, best_effort, remedy)
+        if best_effort and self._nothing_yet(image):
+            lossy = symptoms.nothing_problem(self.source, remedy)
         frames = newest is not None and not silent
         for key, text in {
             'type': wrong_type,
-            'loss': symptoms.loss_problem(
-                self.source, received, lost, best_effort,
-                driver_remedy() if uses_fastdds() else None),
-            'silence': self._silence() if silent and not wrong_type else None,
+            'loss': lossy,
+            'silence': self._silence() if silent and not wrong_type and not lossy else None,
             'publishers': symptoms.publishers_problem(self.source, len(image.publishers)),
             'outcomes': self.arrivals.outcomes.problem(settings['stream.max_gap']),
             'frame_id': symptoms.frame_id_problem(newest.frame_id) if frames else None,
@@ -236,6 +240,14 @@ class CameraInput:
         }.items():
             if self.problems.set(key, text) and key != 'camera_info':
                 self._node.get_logger().warning(text)
+
+    def _nothing_yet(self, image: MatchingSubscription) -> bool:
+        """Whether a publisher has been there for a while, and never an image has come."""
+        if not image.publishers or image.received:
+            self._met = None
+            return False
+        self._met = self._met or time.perf_counter()
+        return time.perf_counter() - self._met > LOST_AFTER
 
     def _silence(self) -> str:
         publishers = self.publishers()

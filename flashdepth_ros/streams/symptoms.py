@@ -115,6 +115,15 @@ def loss_problem(
         f'shared memory. Start the driver after "{remedy}", or set it to publish reliable')
 
 
+def nothing_problem(topic: str, remedy: str | None) -> str | None:
+    """Say why nothing may ever have come from a best-effort driver; remedy: as in loss_problem."""
+    if remedy is None:
+        return None
+    return (f'nothing has come from the driver on {topic}. It publishes best effort, and images '
+            f"that do not fit into the driver's shared memory are lost there. If it sends any, "
+            f'start it after "{remedy}", or set it to publish reliable')
+
+
 def publishers_problem(topic: str, count: int) -> str | None:
     """Say that more than one publishes on a camera's topic."""
     if count < 2:

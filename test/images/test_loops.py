@@ -9,6 +9,8 @@ import pytest
 
 from flashdepth_ros.images import cubic, loops, points, resampling
 
+# of this room: other rooms have loops too
+LOOPS = [each for each in loops._LOOPS if each.function.__module__.startswith(loops.__package__)]
 PROGRAM = """
 from flashdepth_ros.images import cubic, loops, points, resampling
 import numpy as np
@@ -52,14 +54,14 @@ def test_each_loop_is_compiled_for_its_one_signature():
 
 def test_the_next_start_finds_them_compiled(images):
     assert found_compiled(run(images)) == 0
-    assert found_compiled(run(images)) == len(loops._LOOPS)
+    assert found_compiled(run(images)) == len(LOOPS)
     assert list((images / '__pycache__').glob('*.nbc'))
 
 
 def test_where_the_package_cannot_be_written_the_users_cache_keeps_them(images):
     (images / '__pycache__').touch()    # no folder can be made there, also not by root
     assert found_compiled(run(images)) == 0
-    assert found_compiled(run(images)) == len(loops._LOOPS)
+    assert found_compiled(run(images)) == len(LOOPS)
     assert list((images.parents[2] / 'cache').rglob('*.nbc'))
 
 
