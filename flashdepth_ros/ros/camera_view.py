@@ -78,11 +78,12 @@ class CameraViews:
         self, info: CameraInfo | None, width: int, height: int, frame_id: str,
     ) -> None:
         image = width, height, frame_id
-        if self._read and info is self._read[0] and image == self._read[1]:
+        content = None if info is None else _content(info)  # drivers repeat it with every image
+        if self._read == (content, image):
             return
         if info is None or not self._read or image != self._read[1]:
             self._calibration = None  # else the last good one stays when a bad one comes
-        self._read, self._refused = (info, image), None
+        self._read, self._refused = (content, image), None
         try:
             if info is not None:
                 self._calibration = read_calibration(info, *image)
@@ -109,6 +110,14 @@ class CameraViews:
             words=f'camera_info {why}, so a field of view of {hfov:g} degrees is assumed '
                   f'(camera.hfov)',
             problem=str(refused) if refused and calibrated else None)
+
+
+def _content(info: CameraInfo) -> tuple:
+    """Return what a CameraInfo says, but for its stamp, to be compared quickly."""
+    roi = info.roi
+    return (info.header.frame_id, info.width, info.height, info.distortion_model,
+            info.d.tobytes(), info.k.tobytes(), info.r.tobytes(), info.p.tobytes(),
+            info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height)
 
 
 def _of_calibration(
