@@ -108,7 +108,7 @@ class Camera:
         return CameraSnapshot(
             name=self.name, topic=self.input.source, info_topic=self.input.info_topic,
             publishers=self.input.publishers(),
-            silent=self.input.silent(), waiting=arrivals.last_time is None,
+            waiting=arrivals.last_time is None,
             problems=self.input.problems.current(),
             view=(self.input.estimate or self.input.view).words,
             qos_problem=self.outputs.qos_problem,

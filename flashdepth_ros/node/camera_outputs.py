@@ -1,4 +1,5 @@
 """What is published of one camera's depth."""
+from collections.abc import Callable
 import math
 import time
 
@@ -80,13 +81,13 @@ class CameraOutputs:
     def publish(
         self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
         believed: bool, picture: Picture, header: Header,
-        status_line: list[str], settings: Settings,
+        status_line: Callable[[], list[str]], settings: Settings,
     ) -> float:
         """Publish what a frame became; return the seconds that handing it over took.
 
         output: plane (h, w) in the model's unit. scale: factor and shift, None while there are no
         metres. believed: whether a robot may act on them; else no cloud is published, so that what
-        listens notices. status_line: for the preview.
+        listens notices. status_line: gives that of the preview, where one is wanted.
         """
         self._publishing = 0.0
         unit, rgb, view = stream.engine.spec.unit, picture.rgb, picture.view
@@ -113,7 +114,7 @@ class CameraOutputs:
             preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
                                    settings['preview.colormap'])
             if settings['preview.status']:
-                write_status(preview, status_line)
+                write_status(preview, status_line())
             self._publish(self._preview, bgr_to_image(
                 preview, header, self._messages[self._preview]))
         if self._slice in wanted:

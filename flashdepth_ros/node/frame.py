@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from std_msgs.msg import Header
 from torch import Tensor
 
+from ..ros.parameters import Settings
 from ..streams.arrivals import Arrival
 from .camera import Camera
 from .camera_input import Picture
@@ -14,6 +15,7 @@ from .snapshot import Times
 class Frame:
     """A frame between its arrival and its publication.
 
+    settings: of its camera, as they were when it was taken.
     network_input: (3, h, w) float32, normalised.
     """
 
@@ -22,6 +24,7 @@ class Frame:
     picture: Picture
     network_input: Tensor
     times: Times
+    settings: Settings
 
     @property
     def header(self) -> Header:

@@ -65,7 +65,6 @@ class CameraSnapshot:
     topic: str                    # that images are taken from, its full name
     info_topic: str
     publishers: int               # of the image topic
-    silent: float                 # seconds since the last image, or since the activation
     waiting: bool                 # no image has come since configuring
     problems: list[str]           # what is wrong with the input now, each with what to do
     view: str                     # which camera the images are taken to be of, in words

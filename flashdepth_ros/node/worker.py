@@ -74,12 +74,13 @@ class Worker:
                 times = Times(arrival.time, started=time.perf_counter())
                 if arrival.reset is not None:
                     camera.forget()
-                picture = camera.input.decode(arrival.message, camera.settings(settings))
+                own = camera.settings(settings)
+                picture = camera.input.decode(arrival.message, own)
                 times.decoded = time.perf_counter()
                 network_input = camera.stream.prepare(picture.rgb)
                 times.prepared = time.perf_counter()
                 by_size.setdefault(tuple(network_input.shape), []).append(
-                    Frame(camera, arrival, picture, network_input, times))
+                    Frame(camera, arrival, picture, network_input, times, own))
 
         for frames in (batch for same_size in by_size.values() for batch in _batches(same_size)):
             with self._forgiving([frame.camera for frame in frames]):
@@ -90,12 +91,12 @@ class Worker:
                     WAIT_FOR_OTHERS, 0.1 * (time.perf_counter() - begin))
                 for frame, output in zip(frames, outputs, strict=True):
                     with self._forgiving([frame.camera]):
-                        self._publish(frame, output, settings)
+                        self._publish(frame, output)
 
-    def _publish(self, frame: Frame, output: Tensor, settings: Settings) -> None:
+    def _publish(self, frame: Frame, output: Tensor) -> None:
         """Publish what became of a frame: the network's output."""
         camera, times, header = frame.camera, frame.times, frame.header
-        settings = camera.settings(settings)
+        settings = frame.settings
         times.stepped = time.perf_counter()
         # also where nobody subscribes: what is followed through time must not fall behind
         plane, picture = camera.read(output, frame.picture, settings)
@@ -103,7 +104,8 @@ class Worker:
         times.publishing = camera.outputs.publish(
             plane, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
             picture, header,
-            _status_line(camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
+            lambda: _status_line(
+                camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
             settings)
         times.published = time.perf_counter()
         camera.input.arrivals.counts.processed += 1

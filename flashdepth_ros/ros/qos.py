@@ -34,5 +34,3 @@ def matching(
 # shared, so only for endpoints without qos_overrides
 NEWEST_SENSOR_DATA = matching(QoSReliabilityPolicy.BEST_EFFORT, depth=1)
 NEWEST_RELIABLE = newest_reliable()
-LATCHED = matching(
-    QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.TRANSIENT_LOCAL, depth=1)

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
+from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -12,9 +13,11 @@ from std_msgs.msg import Header
 from flashdepth_ros.images.encodings import ENCODINGS
 from flashdepth_ros.ros.camera_info import intrinsics_to_info
 from flashdepth_ros.ros.image_messages import depth_to_image
-from flashdepth_ros.ros.qos import LATCHED
+from flashdepth_ros.ros.qos import matching
 
 FIRST, THEN = street(2)
+LATCHED = matching(
+    QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.TRANSIENT_LOCAL, depth=1)
 
 
 def bad(**changes) -> Image:

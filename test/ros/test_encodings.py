@@ -1,6 +1,7 @@
 """Images of every encoding, from bytes laid out by hand."""
 import importlib.util
 
+from images_by_hand import ALPHA, GRAY, RGB, make
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
@@ -11,17 +12,6 @@ from flashdepth_ros.images.levels import Levels
 from flashdepth_ros.ros import bridge
 from flashdepth_ros.ros.image_messages import check_image, image_to_rgb
 from flashdepth_ros.ros.message import MessageError
-
-RGB = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-GRAY = RGB[..., 1]
-ALPHA = np.full((5, 7, 1), 9, np.uint8)
-
-
-def make(encoding: str, pixels: np.ndarray, big_endian: bool = False, padding: int = 0) -> Image:
-    """Fill an Image by the letter of its definition, independently of the code under test."""
-    rows = [row.tobytes() + b'\x55' * padding for row in pixels]
-    return Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding,
-                 is_bigendian=big_endian, step=len(rows[0]), data=b''.join(rows))
 
 
 @pytest.mark.parametrize('padding', [0, 5, 64])

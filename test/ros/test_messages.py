@@ -1,6 +1,7 @@
 """Images, CameraInfo and clouds, between NumPy and ROS messages."""
 import struct
 
+from images_by_hand import RGB, make
 import numpy as np
 from numpy.testing import assert_array_equal
 import pytest
@@ -12,17 +13,6 @@ from flashdepth_ros.images.points import unproject
 from flashdepth_ros.ros.cloud_messages import depth_to_cloud, points_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image, depth_view, image_to_rgb, rgb_to_image
 from flashdepth_ros.ros.message import MessageError
-
-RGB = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-GRAY = RGB[..., 1]
-ALPHA = np.full((5, 7, 1), 9, np.uint8)
-
-
-def make(encoding: str, pixels: np.ndarray, big_endian: bool = False, padding: int = 0) -> Image:
-    """Fill an Image by the letter of its definition, independently of the code under test."""
-    rows = [row.tobytes() + b'\x55' * padding for row in pixels]
-    return Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding,
-                 is_bigendian=big_endian, step=len(rows[0]), data=b''.join(rows))
 
 
 def test_last_row_may_lack_its_padding():
