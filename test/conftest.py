@@ -111,7 +111,7 @@ def start(domain):
         if process.poll() is None:  # a killed process would leave its shared memory behind
             process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=10)
+            process.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

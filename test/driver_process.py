@@ -33,4 +33,4 @@ class Driver:
 
     def close(self) -> None:
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(30)

@@ -220,7 +220,7 @@ class NodeProcess(Client):
         """End the node with a signal; return the seconds that it took."""
         begin = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(60)
         return time.monotonic() - begin
 
     def close(self) -> None:

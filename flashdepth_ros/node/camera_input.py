@@ -223,7 +223,7 @@ class CameraInput:
         wrong_type = type_problem(self._node, self.source, self._kind)
         remedy = driver_remedy() if uses_fastdds() else None
         lossy = symptoms.loss_problem(self.source, received, lost, best_effort, remedy)
-        if best_effort and self._nothing_yet(image):
+        if best_effort and self._nothing_comes(image):
             lossy = symptoms.nothing_problem(self.source, remedy)
         frames = newest is not None and not silent
         for key, text in {
@@ -241,13 +241,16 @@ class CameraInput:
             if self.problems.set(key, text) and key != 'camera_info':
                 self._node.get_logger().warning(text)
 
-    def _nothing_yet(self, image: MatchingSubscription) -> bool:
-        """Whether a publisher has been there for a while, and never an image has come."""
-        if not image.publishers or image.received:
+    def _nothing_comes(self, image: MatchingSubscription) -> bool:
+        """Whether a publisher has been there for a while without an image, and with few before.
+
+        Of large images from a small shared-memory segment the first may arrive.
+        """
+        if not image.publishers or image.received >= symptoms.FEW:
             self._met = None
             return False
         self._met = self._met or time.perf_counter()
-        return time.perf_counter() - self._met > LOST_AFTER
+        return min(time.perf_counter() - self._met, self.silent()) > LOST_AFTER
 
     def _silence(self) -> str:
         publishers = self.publishers()

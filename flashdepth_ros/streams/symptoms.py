@@ -116,10 +116,10 @@ def loss_problem(
 
 
 def nothing_problem(topic: str, remedy: str | None) -> str | None:
-    """Say why nothing may ever have come from a best-effort driver; remedy: as in loss_problem."""
+    """Say why nothing may come from a best-effort driver; remedy: as in loss_problem."""
     if remedy is None:
         return None
-    return (f'nothing has come from the driver on {topic}. It publishes best effort, and images '
+    return (f'nothing comes from the driver on {topic}. It publishes best effort, and images '
             f"that do not fit into the driver's shared memory are lost there. If it sends any, "
             f'start it after "{remedy}", or set it to publish reliable')
 

@@ -76,7 +76,7 @@ def test_clean_exit(start, client, end):
     assert client.spin_until(lambda: truths, 60)
     for _ in range(2):
         process.send_signal(end)
-    _, error = process.communicate(timeout=10)
+    _, error = process.communicate(timeout=30)
     assert process.returncode == 0
     assert 'Traceback' not in error
 

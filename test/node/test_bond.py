@@ -1,6 +1,7 @@
 """The bond with nav2's lifecycle manager, whose part bondpy itself plays here."""
 import time
 
+from patience import patience
 import pytest
 from ros_rig import SECOND, Client, street
 
@@ -33,7 +34,7 @@ def bonds_of(client) -> list:
 
 
 def formed(node, bond, seconds: float = 2.0) -> bool:
-    return node.spin_until(lambda: bond.sm.getState().getName() == 'SM.Alive', seconds)
+    return node.spin_until(lambda: bond.sm.getState().getName() == 'SM.Alive', seconds * patience())
 
 
 def test_a_bond_from_activate_to_deactivate(rig, manager):
@@ -50,7 +51,7 @@ def test_a_bond_from_activate_to_deactivate(rig, manager):
         node.spin_until(bond.is_broken, 2.0)
         assert not bond.is_broken() and time.monotonic() - begin >= 2
         assert node.change_state('deactivate')
-        assert node.spin_until(bond.is_broken, 1.0)
+        assert node.spin_until(bond.is_broken, patience())
         assert node.spin_until(lambda: not bonds_of(node))
 
 
@@ -80,8 +81,8 @@ def test_a_bond_ends_with_the_process(domain, start):
     bond.start()
     assert formed(client, bond, 5)
     process.terminate()
-    assert client.spin_until(bond.is_broken, 3)
-    _, error = process.communicate(timeout=10)
+    assert client.spin_until(bond.is_broken, 3 * patience())
+    _, error = process.communicate(timeout=30)
     assert process.returncode == 0 and 'Traceback' not in error
     bond.shutdown()
     client.close()

@@ -1,5 +1,6 @@
 """Camera drivers in processes of their own, with Fast DDS' own settings, and the real node."""
 from misbehaviour import seconds_until_told
+from patience import patience
 import pytest
 
 from flashdepth_ros.ros.transport import driver_remedy
@@ -27,11 +28,11 @@ def test_the_frames_of_an_ordinary_driver_arrive(node, driver, soak, measured, f
                    width=width, height=height)
         process.spin_until(
             lambda before=before: process.status.received - before >= soak.driven,
-            soak.driven / RATE + 3)
+            soak.driven / RATE + 3 * patience())
         camera.answer()
         received = process.status.received - before
         texts.append(f'{received} of {soak.driven} at {width}x{height}')
-        assert received >= 0.95 * soak.driven, texts
+        assert received >= (0.95 if soak.full else 0.6) * soak.driven, texts
     measured(', '.join(texts))
 
 

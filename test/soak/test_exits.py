@@ -7,16 +7,12 @@ import threading
 import time
 
 from node_process import shared_memory
+from patience import patience
 import pytest
 from ros_rig import street
 
 SECONDS = 3.0  # where the processor is free
 FULL = os.environ.get('SOAK') == 'full'
-
-
-def busy() -> float:
-    """Return how often longer something may take: twice on a computer with twice as much to do."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def ask(process, transition: str) -> None:
@@ -104,12 +100,12 @@ def assert_clean_exit(process, number: int, starting: bool = False) -> float:
     assert shared or starting
     seconds = process.stop(number)
     code = process.process.returncode
-    assert seconds < SECONDS * busy(), (seconds, process.last_words())
+    assert seconds < SECONDS * patience(), (seconds, process.last_words())
     if not starting:  # while PyTorch is imported a KeyboardInterrupt may go through C++, and abort
         assert code == 0 and 'Traceback' not in process.last_words(), process.last_words()
     begin = time.monotonic()
     while session(process.process.pid):  # one that has just begun looks whether it is still wanted
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < patience()
     assert not [name for name in shared if Path(name).exists()]
     return seconds
 

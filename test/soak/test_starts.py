@@ -11,8 +11,9 @@ import cv2
 from egl import needs_egl
 from node_process import as_arguments, shared_memory, start
 import numpy as np
+from patience import patience
 import pytest
-from test_exits import SECONDS, busy
+from test_exits import SECONDS
 
 import flashdepth_ros
 
@@ -55,7 +56,7 @@ def end(process: subprocess.Popen, number: int) -> set[str]:
     begin, shared = time.monotonic(), set()
     process.send_signal(number)
     while process.poll() is None:
-        if time.monotonic() - begin > SECONDS * busy():
+        if time.monotonic() - begin > SECONDS * patience():
             process.kill()
             process.wait()
             raise AssertionError('it did not end')
