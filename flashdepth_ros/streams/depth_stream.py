@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from ..engines import Engine, State
+from ..images.optical_flow import OpticalFlow
 from ..images.resampling import resize_aligned
 from ..models import prepare_frame
 from .point_maps import PointMaps
@@ -17,6 +18,7 @@ class DepthStream:
     unit of `engine.spec`. torch stays below this module.
 
     points: what the stream has shown of its camera, of a model that gives points; else None.
+    flow: of the pictures, at the network's size, from the frame prepared last to the one before.
     """
 
     def __init__(self, engine: Engine, short_side: int = 0):
@@ -26,17 +28,24 @@ class DepthStream:
         self._state: tuple[State, int] | None = None
         self._forgotten = False  # what that state has of this stream
         self.points = PointMaps() if engine.spec.gives_focal else None
+        self.flow = OpticalFlow()
 
     def reset(self) -> None:
         """Forget the temporal state: the next frame is the first."""
         self._forgotten = True
+        self.flow.forget()
         if self.points is not None:
             self.points = PointMaps()
 
     def prepare(self, rgb: np.ndarray) -> torch.Tensor:
-        """Make the network's frame (3, h, w) of a camera's; FrameTooSmallError."""
-        return prepare_frame(
+        """Make the network's frame (3, h, w) of a camera's, the stream's next; FrameTooSmallError.
+
+        rgb: (H, W, 3) uint8, which must not change until the frame after it.
+        """
+        frame = prepare_frame(
             rgb, self.engine.spec.frame, self.short_side, self.engine.frame_device)
+        self.flow.advance(rgb, *frame.shape[1:])
+        return frame
 
     def step(self, frame: torch.Tensor) -> torch.Tensor:
         """Advance by one prepared frame (3, h, w); return the output on the CPU, for `read`."""

@@ -115,6 +115,17 @@ def test_short_side_and_resampling(engine):
                     output.numpy()[[0, 0, -1, -1], [0, -1, 0, -1]], rtol=1e-6)  # aligned corners
 
 
+def test_the_flow_is_of_the_network_s_frames_and_forgets_with_the_stream(engine):
+    stream = DepthStream(engine, short_side=70)
+    picture, = frames(1, 120, 160)
+    sizes = [stream.prepare(picture).shape[1:] for _ in range(2)]
+    assert stream.flow.flow.shape == (*sizes[1], 2)
+    assert np.abs(stream.flow.flow).max() < 0.01
+    stream.reset()
+    stream.prepare(picture)
+    assert stream.flow.is_first
+
+
 def test_a_failing_frame_keeps_the_state(engine):
     first, second = frames(2, 70, 84)
     stream, other = DepthStream(engine), DepthStream(engine)
