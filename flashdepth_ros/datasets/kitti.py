@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from .formats import read_depth, read_rgb, subfolders
-from .pairing import by_name, files_by_stem
-from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+from .pairing import pair_files
+from .sequence import DatasetError, DatasetSequence, Frame
 
 STEPS_PER_METRE = 256.0
 
@@ -40,17 +40,17 @@ def _drive(root: Path, drive: Path, allowed: float) -> DatasetSequence:
         raise DatasetError(
             f'{drive.name} has truth but no pictures: there is no '
             f'{places[0] / drive.name / "image_02/data"}')
-    pictures = files_by_stem(place / drive.name / 'image_02/data', ('.png', '.jpg'))
-    truths = files_by_stem(drive / 'proj_depth/groundtruth/image_02', ('.png',))
-    names, unpaired = by_name(pictures, truths, only_within=True)
-    check_unpaired(drive.name, len(names), unpaired, allowed)
+    pairs = pair_files(drive.name, (place / drive.name / 'image_02/data', ('.png', '.jpg')),
+                       (drive / 'proj_depth/groundtruth/image_02', ('.png',)), allowed,
+                       only_within=True)
     intrinsics = _intrinsics(place / 'calib_cam_to_cam.txt')
-    frames = [Frame(name, position, partial(read_rgb, pictures[name]),
-                    partial(read_depth, truths[name], STEPS_PER_METRE), intrinsics)
-              for position, name in enumerate(truths) if name in pictures]
-    before = list(pictures).index(names[0])
-    return DatasetSequence(drive.name, frames, unpaired, notes=[
-        f'truth begins at picture {names[0]}, the {before + 1}. of {len(pictures)}'])
+    numbers = {name: number for number, name in enumerate(pairs.truths)}
+    frames = [Frame(name, numbers[name], partial(read_rgb, pairs.pictures[name]),
+                    partial(read_depth, pairs.truths[name], STEPS_PER_METRE), intrinsics)
+              for name in pairs.names]
+    return DatasetSequence(drive.name, frames, pairs.unpaired, notes=[
+        f'truth begins at picture {pairs.names[0]}, the {pairs.positions[0] + 1}. of '
+        f'{len(pairs.pictures)}'])
 
 
 def _intrinsics(path: Path) -> np.ndarray | None:

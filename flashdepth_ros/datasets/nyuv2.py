@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .formats import read_depth, read_rgb, subfolders
-from .pairing import by_name, files_by_stem
-from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+from .pairing import pair_files
+from .sequence import DatasetError, DatasetSequence, Frame
 
 STEPS_PER_METRE = 6000.0  # of the PNG that Video Depth Anything's benchmark expects
 LABELLED = 'nyu_depth_v2_labeled.mat'
@@ -38,14 +38,12 @@ def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
             f'convert them with the toolbox into SCENE/rgb and SCENE/depth' if raw else
             f'{root} has neither {LABELLED} nor SCENE/rgb and SCENE/depth')
     for scene in scenes:
-        pictures = files_by_stem(scene / 'rgb', ('.jpg', '.png', '.ppm'))
-        truths = files_by_stem(scene / 'depth', ('.png',))
-        names, unpaired = by_name(pictures, truths)
-        check_unpaired(scene.name, len(names), unpaired, allowed)
+        pairs = pair_files(scene.name, (scene / 'rgb', ('.jpg', '.png', '.ppm')),
+                           (scene / 'depth', ('.png',)), allowed)
         yield DatasetSequence(scene.name, [
-            Frame(name, position, partial(read_rgb, pictures[name]),
-                  partial(read_depth, truths[name], STEPS_PER_METRE), INTRINSICS)
-            for position, name in enumerate(pictures) if name in truths], unpaired)
+            Frame(name, position, partial(read_rgb, pairs.pictures[name]),
+                  partial(read_depth, pairs.truths[name], STEPS_PER_METRE), INTRINSICS)
+            for name, position in zip(pairs.names, pairs.positions, strict=True)], pairs.unpaired)
 
 
 def _labelled(path: Path) -> DatasetSequence:

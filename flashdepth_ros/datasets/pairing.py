@@ -1,5 +1,6 @@
 """Which picture belongs to which truth: by name, by number, or by stamp."""
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 import re
 
@@ -39,6 +40,36 @@ def by_name(
         names = names[first:last + 1]
     unpaired += [f'picture {name}' for name in names if name not in truths]
     return pairs, unpaired
+
+
+@dataclass(frozen=True)
+class NamedPairs:
+    """Pictures and truths whose files have one name, in the pictures' order.
+
+    positions: each pair's place among the pictures. unpaired: what has no partner.
+    """
+
+    names: list[str]
+    positions: list[int]
+    pictures: dict[str, Path]
+    truths: dict[str, Path]
+    unpaired: list[str]
+
+
+def pair_files(
+    sequence: str, pictures: tuple[Path, Sequence[str]], truths: tuple[Path, Sequence[str]],
+    allowed: float, only_within: bool = False,
+) -> NamedPairs:
+    """Pair the files of two folders by their names; see `by_name`.
+
+    pictures, truths: a folder and the suffixes of its files. allowed: the largest share that may be
+    without a partner; DatasetError where it is more.
+    """
+    seen, true = files_by_stem(*pictures), files_by_stem(*truths)
+    names, unpaired = by_name(seen, true, only_within)
+    check_unpaired(sequence, len(names), unpaired, allowed)
+    places = {name: position for position, name in enumerate(seen) if name in true}
+    return NamedPairs(list(places), list(places.values()), seen, true, unpaired)
 
 
 def number_of(name: str) -> int | None:

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from .formats import read_depth, read_matrix, read_rgb, subfolders
-from .pairing import by_name, files_by_stem
-from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+from .pairing import pair_files
+from .sequence import DatasetError, DatasetSequence, Frame
 
 STEPS_PER_METRE = 1000.0
 
@@ -25,15 +25,13 @@ def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
     for scene in subfolders(base):
         if not (scene / 'color').is_dir():
             continue
-        pictures = files_by_stem(scene / 'color', ('.jpg', '.png'))
-        truths = files_by_stem(scene / 'depth', ('.png',))
-        names, unpaired = by_name(pictures, truths)
-        check_unpaired(scene.name, len(names), unpaired, allowed)
+        pairs = pair_files(scene.name, (scene / 'color', ('.jpg', '.png')),
+                           (scene / 'depth', ('.png',)), allowed)
         camera = read_matrix(scene / 'intrinsic/intrinsic_depth.txt')
         yield DatasetSequence(scene.name, [
-            Frame(name, position, partial(read_rgb, pictures[name]),
-                  partial(read_depth, truths[name], STEPS_PER_METRE),
+            Frame(name, position, partial(read_rgb, pairs.pictures[name]),
+                  partial(read_depth, pairs.truths[name], STEPS_PER_METRE),
                   None if camera is None else camera[:3, :3],
                   read_matrix(scene / 'pose' / f'{name}.txt'))
-            for position, name in enumerate(pictures) if name in truths
-        ], unpaired, same_size=False)
+            for name, position in zip(pairs.names, pairs.positions, strict=True)
+        ], pairs.unpaired, same_size=False)

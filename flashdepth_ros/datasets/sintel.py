@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from .formats import first_folder, read_cam, read_dpt, read_rgb, subfolders
-from .pairing import by_name, files_by_stem
-from .sequence import DatasetSequence, Frame, check_unpaired
+from .pairing import pair_files
+from .sequence import DatasetSequence, Frame
 
 
 def sequences(
@@ -24,16 +24,12 @@ def sequences(
     depths = first_folder(root, 'training/depth', 'depth/training/depth', 'depth',
                           'sintel/depth/training/depth')
     for folder in subfolders(depths):
-        images = files_by_stem(pictures / folder.name, ('.png',))
-        truths = files_by_stem(folder, ('.dpt',))
-        names, unpaired = by_name(images, truths)
-        check_unpaired(folder.name, len(names), unpaired, allowed)
+        pairs = pair_files(folder.name, (pictures / folder.name, ('.png',)), (folder, ('.dpt',)),
+                           allowed)
         frames = []
-        for position, name in enumerate(images):
-            if name not in truths:
-                continue
+        for name, position in zip(pairs.names, pairs.positions, strict=True):
             path = depths.parent / 'camdata_left' / folder.name / f'{name}.cam'
             camera = read_cam(path) if path.is_file() else (None, None)
-            frames.append(Frame(name, position, partial(read_rgb, images[name]),
-                                partial(read_dpt, truths[name]), *camera))
-        yield DatasetSequence(folder.name, frames, unpaired)
+            frames.append(Frame(name, position, partial(read_rgb, pairs.pictures[name]),
+                                partial(read_dpt, pairs.truths[name]), *camera))
+        yield DatasetSequence(folder.name, frames, pairs.unpaired)

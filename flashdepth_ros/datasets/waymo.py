@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from .formats import first_folder, read_rgb, subfolders
-from .pairing import by_name, files_by_stem
-from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+from .pairing import pair_files
+from .sequence import DatasetError, DatasetSequence, Frame
 
 
 def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
@@ -19,14 +19,12 @@ def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
     for segment in subfolders(first_folder(root, 'waymo/val', 'val', '.')):
         if not (segment / 'FRONT').is_dir():
             continue
-        pictures = files_by_stem(segment / 'FRONT/rgb/original', ('.jpg', '.png'))
-        truths = files_by_stem(segment / 'FRONT/depth', ('.npy',))
-        names, unpaired = by_name(pictures, truths)
-        check_unpaired(segment.name, len(names), unpaired, allowed)
+        pairs = pair_files(segment.name, (segment / 'FRONT/rgb/original', ('.jpg', '.png')),
+                           (segment / 'FRONT/depth', ('.npy',)), allowed)
         yield DatasetSequence(segment.name, [
-            Frame(name, position, partial(read_rgb, pictures[name]),
-                  partial(read_points, truths[name], pictures[name]))
-            for position, name in enumerate(pictures) if name in truths], unpaired)
+            Frame(name, position, partial(read_rgb, pairs.pictures[name]),
+                  partial(read_points, pairs.truths[name], pairs.pictures[name]))
+            for name, position in zip(pairs.names, pairs.positions, strict=True)], pairs.unpaired)
 
 
 def read_points(path: Path, picture: Path) -> np.ndarray:
