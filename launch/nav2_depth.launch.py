@@ -20,7 +20,6 @@ ARGUMENTS = (
      "camera; empty: the robot's description does"),
     ('camera_frame', 'camera_optical', "the images' frame_id, with base_frame"),
     ('camera_x', '0.0', 'of the lens before the base frame, in metres, with base_frame'),
-    ('camera_pitch', '0.0', 'how far the camera looks down, in degrees, with base_frame'),
     ('scan', 'false', 'also a LaserScan on scan, through depthimage_to_laserscan'),
     ('scan_frame', 'camera_link', "frame of the scan: the camera's, x forward, not optical"),
     *((name, os.path.join(SHARE, 'config', 'nav2_depth.yaml') if name == 'params_file' else default,
@@ -33,9 +32,9 @@ def camera_on_robot(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    def number(name: str) -> float:
+    def number(name: str, default: str = '') -> float:
         try:
-            return float(value(name))
+            return float(value(name) or default)
         except ValueError:
             raise RuntimeError(
                 f'{name}:={value(name)} is no number, which base_frame:= needs') from None
@@ -47,7 +46,7 @@ def camera_on_robot(context: LaunchContext) -> list[Node]:
         package='tf2_ros', executable='static_transform_publisher', name='camera_on_robot',
         namespace=value('namespace'), output='screen',
         arguments=['--x', str(number('camera_x')), '--z', str(number('camera_height')),
-                   '--roll', str(-math.pi / 2 - math.radians(number('camera_pitch'))),
+                   '--roll', str(-math.pi / 2 - math.radians(number('camera_pitch', '0'))),
                    '--yaw', str(-math.pi / 2), '--frame-id', value('base_frame'),
                    '--child-frame-id', value('camera_frame')],
         remappings=[('/tf_static', f'{value("tf")}_static')],

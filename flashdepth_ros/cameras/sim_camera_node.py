@@ -19,8 +19,8 @@ from ..ros.qos import NEWEST_RELIABLE
 ABOUT = """
 A simulated camera that drives through indoor scenes.
 
-publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), odom and, where tf2_msgs is
-installed, TF; and /clock if wanted
+publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), odom, imu and, where
+tf2_msgs is installed, TF; and /clock if wanted
 """
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('seed', 0, 'The scene: the same seed gives the same scene and path.',
@@ -60,7 +60,7 @@ CLOCK_START = 1_000_000_000  # ns; 0 would be no time to nodes with use_sim_time
 class SimCameraNode(Node):
     """Publishes image (rgb8), camera_info and truth/depth/image (32FC1, metres), of one stamp.
 
-    Before them odometry of the same stamp, and some since the last.
+    Before them odometry and an IMU's measurements of the same stamp, and some since the last.
 
     Parameters: see PARAMETERS; all are read once, at the start. Raises ParameterError, and
     ImportError where MuJoCo or EGL is missing.
@@ -76,6 +76,7 @@ class SimCameraNode(Node):
             self.get_logger().warning(problem)
         self._settings = settings = parameters.read(self, PARAMETERS)
         from .. import simulation  # needs more than the other nodes
+        from .sim_imu import SimImu
         self._simulation = simulation
         self._renderer = simulation.Renderer(
             settings['width'], settings['height'], settings['hfov'])
@@ -90,6 +91,7 @@ class SimCameraNode(Node):
         if settings['odometry'] != 'none':
             from .sim_odometry import SimOdometry
             self._odometry = SimOdometry(self, settings, settings['frame_id'])
+        self._imu = SimImu(self, settings['frame_id'])
         self._stamps = None
         if settings['clock']:
             self._stamps = self._simulated_stamps(settings['rate'])
@@ -128,6 +130,7 @@ class SimCameraNode(Node):
         since = (now - self._scene_began) / 1e9
         if self._odometry is not None:
             self._odometry.publish(self._scene, now, since)
+        self._imu.publish(self._scene, now, since)
         frame = self._renderer.render(self._scene, since)
         rgb = frame.rgb
         if settings['effects']:

@@ -112,8 +112,17 @@ def _place(
     with np.errstate(invalid='ignore', divide='ignore'):
         factors = (np.sqrt(b * b - a * c) - b) / a
         normals = height * (factors[:, None] * planes + (0, 0, shift))
-        down = np.degrees(np.arcsin(np.clip(normals[:, 2], -1, 1)))
-        turned = np.degrees(np.arctan2(normals[:, 0], normals[:, 1])) - roll
-        turned = (turned + 180) % 360 - 180
+        down, turned = tilts(normals)
+        turned = (turned - roll + 180) % 360 - 180
         return factors, np.hypot(down - np.clip(down, *pitch),
                                  turned * np.cos(np.radians(down)))
+
+
+def tilts(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pitches and rolls (K,), in degrees, of a camera that sees down as (K, 3).
+
+    normals: of length 1, in its optical frame. Pitch: how far it looks down; roll: how far it is
+    turned about its axis, clockwise as it looks.
+    """
+    return (np.degrees(np.arcsin(np.clip(normals[:, 2], -1, 1))),
+            np.degrees(np.arctan2(normals[:, 0], normals[:, 1])))

@@ -118,8 +118,8 @@ class MotionFitter:
         """Take the frame of a stamp in ns; return (stamp, fit, why there is none).
 
         grey: (h, w) uint8. d: (h', w') the network's inverse depth. intrinsics: of either size.
-        scale: factor and shift so far. The fit may be of an earlier frame, whose pose was not
-        known when it came.
+        pose: may call forget_keyframes. scale: factor and shift so far. The fit may be of an
+        earlier frame, whose pose was not known when it came.
         """
         if self._waiting and stamp <= self._waiting[-1].stamp:
             self.forget()
@@ -135,8 +135,7 @@ class MotionFitter:
         self._waiting.append(_View(
             stamp, tracks.ids, tracks.rays, seen,
             self._is_flat(d, seen, varies, scale), math.sqrt(camera.fx * camera.fy), tracks.proven))
-        for index in range(len(self._waiting) - 1, -1, -1):
-            view = self._waiting[index]
+        for view in reversed(list(self._waiting)):
             if (known := pose(view.stamp)) is not None:
                 break
         else:

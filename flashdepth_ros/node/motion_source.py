@@ -43,14 +43,18 @@ class MotionSource:
         if view.calibration is not None:
             return stamp, None, ('the images stay distorted (see input.rectify), where motion '
                                  'cannot be measured')
-        if self._odometry.epoch != self._epoch:
-            self._epoch = self._odometry.epoch
-            self._fitter.forget_keyframes()
         stamp, fit, reason = self._fitter.fit(
             stamp, to_grey(picture.rgb), d, view.intrinsics,
-            lambda at: self._odometry.pose(at, header.frame_id),
+            lambda at: self._pose(at, header.frame_id),
             None if scale is None else (scale.factor, scale.shift))
         return stamp, fit, self._odometry.problem() if reason == NO_POSE else reason
+
+    def _pose(self, stamp: int, frame: str) -> np.ndarray | None:
+        pose = self._odometry.pose(stamp, frame)
+        if self._odometry.epoch != self._epoch:    # nothing before can be compared with it
+            self._epoch = self._odometry.epoch
+            self._fitter.forget_keyframes()
+        return pose
 
     def subscribe(self) -> None:
         self._odometry.subscribe()

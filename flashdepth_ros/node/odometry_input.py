@@ -1,68 +1,19 @@
 """Where a camera is, by the robot's odometry: from a topic, or through TF."""
-from dataclasses import dataclass
 import math
 
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.time import Time
 
-from ..metres.pose_history import PoseHistory, mounted, pose_of
+from ..metres.pose_history import PoseHistory, pose_of
 from ..ros.matching_subscription import MatchingSubscription
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
-from .reference import require
+from .transforms import Transforms, mounting
 
 DEPTH = 50    # messages: wheels tell more often than a camera
-NEEDS_TF = 'scale.odometry tf or scale.mounting tf'
-
-
-class Transforms:
-    """TF, while it is subscribed to. ParameterError where tf2_ros is not installed."""
-
-    def __init__(self, node: LifecycleNodeMixin):
-        self._node, self._tf2 = node, require('tf2_ros', 'tf2-ros-py', NEEDS_TF)
-        self._buffer, self._listener = None, None
-
-    def subscribe(self) -> None:
-        self._buffer = self._tf2.Buffer()
-        self._listener = self._tf2.TransformListener(self._buffer, self._node)
-
-    def unsubscribe(self) -> None:
-        if self._listener is not None:
-            self._listener.unregister()
-        self._buffer = self._listener = None
-
-    def pose(self, target: str, source: str, stamp: int) -> np.ndarray | None:
-        """Look up where one frame is in another, (4, 4); None where TF does not know it.
-
-        stamp: in ns; 0 is the newest.
-        """
-        if self._buffer is None:
-            return None
-        try:
-            found = self._buffer.lookup_transform(
-                target, source, Time(nanoseconds=stamp)).transform
-        except Exception:  # of many kinds, all below tf2's own base class
-            return None
-        t, q = found.translation, found.rotation
-        pose = pose_of((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-        return pose if np.isfinite(pose).all() else None
-
-
-@dataclass(frozen=True)
-class Mounting:
-    """How the camera is mounted, as parameters tell it: its optical frame in the robot's."""
-
-    pose: np.ndarray
-
-    @classmethod
-    def of(cls, settings: Settings) -> 'Mounting':
-        roll, pitch, yaw = (math.radians(settings[f'scale.camera_{name}'])
-                            for name in ('roll', 'pitch', 'yaw'))
-        return cls(mounted(settings['scale.camera_x'], settings['scale.camera_y'],
-                           settings['scale.camera_height'], roll, pitch, yaw))
+JUMP = 1_000_000_000    # ns back after which stamps are those of a clock that began anew
 
 
 class OdometryInput:
@@ -79,13 +30,14 @@ class OdometryInput:
         self._by_topic = settings['scale.odometry'] == 'topic'
         self._odom_frame = settings['scale.odom_frame']
         self._offset = round(1e9 * settings['scale.time_offset'])
-        self._mounting: np.ndarray | None = None
-        if settings['scale.mounting'] == 'parameters':
-            self._mounting = Mounting.of(settings).pose
+        self._mounting: np.ndarray | None = None    # told by TF
+        if self._by_topic and settings['scale.mounting'] == 'parameters':
+            self._mounting = mounting(settings)
         self._transforms = None
-        if not self._by_topic or self._mounting is None:
+        if self._mounting is None:
             self._transforms = Transforms(node)
         self._history = PoseHistory()
+        self._newest = 0    # stamp of a pose of TF
         self._frames = '', ''    # of the newest message, its own and the robot's
         self._subscription: MatchingSubscription | None = None
 
@@ -135,22 +87,26 @@ class OdometryInput:
         stamp += self._offset
         if not self._by_topic:
             pose = self._transforms.pose(self._odom_frame, frame, stamp)
-            if pose is not None and self._mounting is not None:
-                pose = pose @ self._mounting
+            if pose is not None and not 0 <= self._newest - stamp < JUMP:
+                self._newest = stamp
+                self._history.add(stamp, pose)    # which notices jumps
             return pose
         robot = self._history.at(stamp)
         if robot is None:
             return None
         if self._mounting is not None:
             return robot @ self._mounting
-        mounting = self._transforms.pose(self._frames[1], frame, 0)
-        return None if mounting is None else robot @ mounting
+        camera = self._transforms.pose(self._frames[1], frame, 0)
+        return None if camera is None else robot @ camera
 
     def problem(self) -> str:
         """Say why there is no pose."""
         if not self._by_topic:
             return (f"TF tells no pose of the camera in the frame '{self._odom_frame}' "
-                    f'(scale.odom_frame) at the stamps of the images')
+                    f'(scale.odom_frame) at the stamps of the images: {self._transforms.problem}')
         if self._history.empty:
             return f'no odometry has come on {self.topic}'
+        if self._transforms is not None and self._transforms.problem:
+            return ('TF does not tell how the camera is mounted (scale.mounting): '
+                    + self._transforms.problem)
         return f'the odometry on {self.topic} tells no pose at the stamps of the images'

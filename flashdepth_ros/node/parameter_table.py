@@ -1,4 +1,4 @@
-"""The depth node's ROS parameters, each once: meaning, default, range, when it may change.
+"""The depth node's ROS parameters in one table: meaning, default, range, when it may change.
 
 config/flashdepth.yaml repeats this table for people; a test holds the two together.
 """
@@ -196,7 +196,8 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         '0 is for ever.', low=0.0, high=1e6, running=True, per_camera=True),
     Parameter(
         'scale.camera_height', 0.0,
-        'Of the lens above the floor in metres, for mode ground, which needs it, and motion.',
+        'Of the lens above the floor in metres, for modes ground, which needs it, and motion. With '
+        'ground and scale.mounting tf, 0 takes it from TF.',
         low=0.0, high=100.0, per_camera=True),
     Parameter(
         'scale.camera_pitch', 0.0,
@@ -220,9 +221,20 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         low=-100.0, high=100.0, per_camera=True),
     Parameter(
         'scale.mounting', 'parameters',
-        'Where it is told for mode motion how the camera is mounted. parameters: scale.camera_*. '
-        "tf: TF from the odometry's child_frame_id to the images' frame_id.",
+        'Where it is told how the camera is mounted. parameters: scale.camera_*. tf: TF to the '
+        "images' frame_id, from scale.base_frame (ground) or the odometry's child_frame_id "
+        '(motion).',
         choices=('parameters', 'tf'), per_camera=True),
+    Parameter(
+        'scale.base_frame', 'base_footprint',
+        'With mode ground and scale.mounting tf: a frame of TF on the floor, its z up.',
+        per_camera=True),
+    Parameter(
+        'scale.imu', False,
+        'Mode ground takes pitch and roll from gravity: a sensor_msgs/Imu on imu. One of the '
+        "images' frame_id is the camera's own. Others are brought into it through TF with "
+        "scale.mounting tf, else they are taken to be in the robot's frame (x ahead, z up), in "
+        'which scale.camera_* tell how the camera is mounted.', per_camera=True),
     Parameter(
         'scale.odometry', 'topic',
         'Where odometry comes from, for mode motion. topic: nav_msgs/Odometry on odom. tf: the '

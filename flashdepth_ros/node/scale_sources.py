@@ -7,13 +7,13 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin
 from std_msgs.msg import Header
 
-from ..metres.floor_fit import ANY_PITCH, fit_ground
 from ..metres.motion import MotionState
 from ..metres.tracker import Scale, ScaleTracker, motion_tracker
 from ..models import Unit
 from ..ros.message import stamp_to_ns
-from ..ros.parameters import ParameterError, Settings
+from ..ros.parameters import Settings
 from .camera_input import Picture
+from .ground_source import GroundSource
 from .motion_source import MotionSource
 from .reference import FitResult, ReferenceSource
 
@@ -36,35 +36,6 @@ class Source(Protocol):
 
     def forget(self) -> None:
         """Drop what belongs to the stream so far."""
-
-
-class GroundSource:
-    """The camera's height over a flat floor, and its pitch and roll where they are told."""
-
-    def __init__(self, settings: Settings):
-        self._height, self._roll = settings['scale.camera_height'], settings['scale.camera_roll']
-        pitch = settings['scale.camera_pitch']
-        self._pitch = (pitch, pitch) if pitch or self._roll else ANY_PITCH
-
-    def fit(self, d: np.ndarray, picture: Picture, header: Header,
-            scale: Scale | None = None) -> FitResult:
-        stamp, intrinsics = stamp_to_ns(header.stamp), picture.view.intrinsics
-        if intrinsics is None:
-            return stamp, None, 'no camera_info has come'
-        return stamp, *fit_ground(
-            d, intrinsics.resized(*d.shape[::-1]), self._height, pitch=self._pitch, roll=self._roll)
-
-    def subscribe(self) -> None:
-        pass
-
-    def unsubscribe(self) -> None:
-        pass
-
-    def look_around(self) -> None:
-        pass
-
-    def forget(self) -> None:
-        pass
 
 
 class MetricScale:
@@ -155,9 +126,5 @@ def open_scale(
         source = MotionSource(node, prefix, settings, group, not unit.has_shift)
         return MetricScale(source, motion_tracker(settings['scale.odometry_error']))
     if mode == 'ground':
-        if settings['scale.camera_height'] <= 0:
-            raise ParameterError(
-                'scale.mode is ground, and scale.camera_height is not set: give the height of the '
-                "camera's lens above the floor in metres")
-        return MetricScale(GroundSource(settings))
+        return MetricScale(GroundSource(node, prefix, settings, group))
     return MetricScale(None)

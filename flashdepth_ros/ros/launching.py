@@ -35,6 +35,7 @@ OVERRIDES = {
     'hfov': ('camera.hfov', float),
     'scale_mode': ('scale.mode', str),
     'camera_height': ('scale.camera_height', float),
+    'camera_pitch': ('scale.camera_pitch', float),
     'autostart': ('autostart', bool),
 }
 COMMON: Arguments = (

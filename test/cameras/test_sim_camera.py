@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ros_rig import Client
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, Imu
 
 from flashdepth_ros.ros.camera_info import read_calibration
 from flashdepth_ros.ros.image_messages import image_to_depth, image_to_rgb
@@ -32,6 +32,7 @@ def test_image_and_truth_are_the_scene_of_the_seed(start, client):
     from flashdepth_ros.simulation import Renderer, disturb, make_scene
     images, truths = client.collect(Image, 'image'), client.collect(Image, 'truth/depth/image')
     infos, clocks = client.collect(CameraInfo, 'camera_info'), client.collect(Clock, '/clock')
+    turns = client.collect(Imu, 'imu')
     start('sim_camera_node', *SMALL, '-p', 'seed:=5', '-p', 'kind:=room', '-p', 'hfov:=60.0',
           '-p', 'clock:=true')
     together = []
@@ -55,6 +56,12 @@ def test_image_and_truth_are_the_scene_of_the_seed(start, client):
             assert truth.encoding == '32FC1'
             np.testing.assert_array_equal(image_to_depth(truth), frame.depth)
         assert read_calibration(infos[-1], 82, 60).rectified == renderer.intrinsics
+    assert len(turns) > 10
+    for turn in turns:    # of the optical frame; the robot's own acceleration is small
+        pose = scene.pose((stamp_to_ns(turn.header.stamp) - 1_000_000_000) / 1e9)
+        force = turn.linear_acceleration
+        off = np.array([force.x, force.y, force.z]) - 9.81 * pose[2, :3]
+        assert np.linalg.norm(off) < 2.5 and turn.header.frame_id == 'camera_optical'
 
 
 def test_next_seed_follows_after_its_time_and_stamps_are_those_of_the_clock_of_the_computer(

@@ -1,0 +1,62 @@
+"""Where frames are in each other: through TF, or as parameters tell it."""
+import math
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNodeMixin
+from rclpy.time import Time
+
+from ..metres.pose_history import mounted, pose_of
+from ..ros.parameters import Settings
+from .reference import require
+
+NEEDS_TF = 'scale.odometry tf or scale.mounting tf'
+JUMP = 5_000_000_000    # ns back after which stamps are those of a clock that began anew
+
+
+class Transforms:
+    """TF, while it is subscribed to. ParameterError where tf2_ros is not installed.
+
+    problem: why the last pose that was asked for is not known, as TF says it; '' where it is.
+    """
+
+    def __init__(self, node: LifecycleNodeMixin):
+        self._node, self._tf2 = node, require('tf2_ros', 'tf2-ros-py', NEEDS_TF)
+        self._buffer, self._listener = None, None
+        self._newest, self.problem = 0, ''
+
+    def subscribe(self) -> None:
+        self._buffer = self._tf2.Buffer()
+        self._listener = self._tf2.TransformListener(self._buffer, self._node)
+
+    def unsubscribe(self) -> None:
+        if self._listener is not None:
+            self._listener.unregister()
+        self._buffer = self._listener = None
+
+    def pose(self, target: str, source: str, stamp: int) -> np.ndarray | None:
+        """Look up where one frame is in another, (4, 4); None where TF does not know it.
+
+        stamp: in ns; 0 is the newest.
+        """
+        if self._buffer is None:
+            return None
+        if stamp and self._newest - stamp > JUMP:
+            self._buffer.clear()    # it would keep what was to come, and take nothing older
+        self._newest, self.problem = stamp or self._newest, ''
+        try:
+            found = self._buffer.lookup_transform(
+                target, source, Time(nanoseconds=stamp)).transform
+        except Exception as error:  # of many kinds, all below tf2's own base class
+            self.problem = str(error)
+            return None
+        t, q = found.translation, found.rotation
+        pose = pose_of((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+        return pose if np.isfinite(pose).all() else None
+
+
+def mounting(settings: Settings) -> np.ndarray:
+    """Return the camera's optical frame in the robot's, (4, 4), as scale.camera_* tell it."""
+    roll, pitch, yaw = (math.radians(settings[f'scale.camera_{name}'])
+                        for name in ('roll', 'pitch', 'yaw'))
+    return mounted(settings['scale.camera_x'], settings['scale.camera_y'],
+                   settings['scale.camera_height'], roll, pitch, yaw)
