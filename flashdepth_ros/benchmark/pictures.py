@@ -27,8 +27,8 @@ def pictures_of_video(
 ) -> list[np.ndarray]:
     """Return the first pictures of a video or folder, resized; SourceError."""
     with open_source(source) as frames:
-        return [np.ascontiguousarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
-                for rgb in itertools.islice(frames, count)]
+        return [cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA)
+                for frame in itertools.islice(frames, count)]
 
 
 def forth_and_back(count: int) -> list[int]:

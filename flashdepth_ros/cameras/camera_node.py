@@ -49,7 +49,7 @@ class CameraNode(Node):
         self.finished = False
 
         height, width = self._source.size
-        self._intrinsics = Intrinsics.from_field_of_view(settings['hfov'], width, height)
+        self._intrinsics = Intrinsics.from_field_of_view(settings['hfov'], width, height, self._source.pixel_aspect)
         self._message = Image()
         self._image = self.create_publisher(Image, 'image', NEWEST_RELIABLE)
         self._info = self.create_publisher(CameraInfo, 'camera_info', NEWEST_RELIABLE)
@@ -60,20 +60,20 @@ class CameraNode(Node):
 
     def _publish(self) -> None:
         try:
-            rgb = next(self._frames, None)
-            if rgb is None and self._loop:
+            frame = next(self._frames, None)
+            if frame is None and self._loop:
                 self._source.rewind()
                 self._frames = iter(self._source)
-                rgb = next(self._frames, None)
+                frame = next(self._frames, None)
         except SourceError as error:
             self.get_logger().error(str(error))
-            rgb = None
-        if rgb is None:
+            frame = None
+        if frame is None:
             self.finished = True
             return
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
         self._info.publish(intrinsics_to_info(self._intrinsics, header))
-        self._image.publish(rgb_to_image(rgb, header, self._message))
+        self._image.publish(rgb_to_image(frame.rgb, header, self._message))
 
 
 def main(args: list[str] | None = None) -> int:

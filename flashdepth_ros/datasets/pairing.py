@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import re
 
-from ..files.sources import natural_key
+from ..files.image_folder import natural_key
 from .sequence import DatasetError, check_unpaired
 
 

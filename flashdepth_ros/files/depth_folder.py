@@ -14,7 +14,8 @@ import numpy as np
 
 from ..models import Unit
 from .exr import ExrError, read_exr
-from .sources import natural_key
+from .image_folder import natural_key
+from .video_writer import VideoWriter
 
 SUFFIXES = {'png16': '.png', 'npz': '.npz'}
 SIDECAR = 'depth.json'
@@ -86,12 +87,31 @@ def write_sidecar(folder: Path, content: dict) -> None:
     os.replace(partial, folder / SIDECAR)
 
 
+class FrameRecord:
+    """The times, in seconds since the first, and names of the frames that were written."""
+
+    def __init__(self) -> None:
+        self._times: list[float | None] = []
+        self._names: list[str | None] = []
+
+    def add(self, time: float | None, name: str | None) -> None:
+        self._times.append(None if time is None else round(time, 6))
+        self._names.append(name)
+
+    def content(self) -> dict:
+        """Return the entries for depth.json, None for what frames do not have."""
+        named, timed = (values and None not in values for values in (self._names, self._times))
+        return {'names': self._names if named else None,
+                'times': self._times if timed else None}
+
+
 class DepthWriter:
     """Writes frames as they come; nothing is kept in memory.
 
     size: (height, width) of every frame. scale: of png16, see png_scale. limits: the preview's
-    colour range, or None for no preview. about: more entries for depth.json. overwrite: replace a
-    sequence that the folder holds. Raises DepthFolderError or OSError.
+    colour range, or None for no preview. about: more entries for depth.json, which may still change
+    until the end. overwrite: replace a sequence that the folder holds. Raises DepthFolderError or
+    OSError.
     """
 
     def __init__(
@@ -109,17 +129,12 @@ class DepthWriter:
         self._about = {
             'quantity': 'depth' if unit.is_depth else 'inverse depth', 'unit': unit,
             'format': file_format, **(stored if file_format == 'png16' else {}),
-            'height': size[0], 'width': size[1], 'fps': fps, **about,
+            'height': size[0], 'width': size[1], 'fps': fps,
             'preview_inverse_depth': limits}
+        self._more, self._record = about, FrameRecord()
         self._preview = None
         if limits is not None:
-            path = folder / 'preview.mp4'
-            self._preview = cv2.VideoWriter(
-                str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, (size[1], size[0]))
-            if not self._preview.isOpened():
-                raise DepthFolderError(
-                    f'{path} cannot be written by this OpenCV at {size[1]}x{size[0]} and {fps:g} '
-                    f'frames a second: leave the preview away')
+            self._preview = VideoWriter(folder / 'preview.mp4', size, fps)
         self._write_sidecar(complete=False)
 
     @property
@@ -128,12 +143,18 @@ class DepthWriter:
         return self._count
 
     @property
+    def damaged(self) -> int:
+        """How many frames of the source could not be decoded, as `about` says."""
+        return self._more.get('damaged_frames', 0)
+
+    @property
     def out_of_range(self) -> int:
         """How many pixels did not fit into 16 bits."""
         return self._out_of_range
 
     def _write_sidecar(self, complete: bool) -> None:
-        content = {**self._about, 'frames': self._count, 'complete': complete}
+        content = {**self._about, **self._more, **self._record.content(), 'frames': self._count,
+                   'complete': complete}
         if self._format == 'png16':
             content['out_of_range'] = self._out_of_range
         write_sidecar(self._folder, content)
@@ -149,24 +170,28 @@ class DepthWriter:
         beyond = 0 if self._unit.is_depth else 65535
         return np.where(fits, values, np.where(values > 65535, beyond, 0)).astype(np.uint16)
 
-    def write(self, values: np.ndarray) -> None:
-        """Write the next frame's model output (height, width) float32."""
+    def write(self, values: np.ndarray, time: float | None = None, name: str | None = None) -> None:
+        """Write the next frame's model output (height, width) float32.
+
+        time: in seconds since the first; None for the next at `fps`. name: of the picture.
+        """
         path = self._folder / f'frame_{self._count:06d}{SUFFIXES[self._format]}'
         if self._format == 'npz':
-            name = self._about['quantity'].replace(' ', '_')
+            array = 'depth' if self._unit.is_depth else 'inverse_depth'
             # numpy's types take any keyword for allow_pickle
-            np.savez_compressed(path, **{name: values})  # type: ignore[arg-type]
+            np.savez_compressed(path, **{array: values})  # type: ignore[arg-type]
         # the lowest compression: higher levels cost a multiple of the time and save few bytes
         elif not cv2.imwrite(str(path), self._stored(values), [cv2.IMWRITE_PNG_COMPRESSION, 1]):
             raise OSError(f'{path} cannot be written: is the disk full or the folder read-only?')
         if self._preview is not None and self._limits is not None:
-            self._preview.write(colours(values, self._unit, self._limits))
+            self._preview.write(colours(values, self._unit, self._limits), time)
+        self._record.add(time, name)
         self._count += 1
 
     def close(self, complete: bool) -> None:
         """Finish the files; complete: whether the whole source was written."""
         if self._preview is not None:
-            self._preview.release()
+            self._preview.close()
         self._write_sidecar(complete)
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..images.intrinsics import Intrinsics
-from .depth_folder import check_free, write_sidecar
+from .depth_folder import FrameRecord, check_free, write_sidecar
 from .exr import write_exr
 
 SUFFIXES = {'png16': '.png', 'exr': '.exr'}
@@ -22,7 +22,8 @@ class RgbdWriter:
     """Writes frames as they come; nothing is kept in memory.
 
     intrinsics: of the pictures. file_format: png16 or exr, of the depth. about: more entries for
-    depth.json. overwrite: replace a sequence that the folder holds. Raises DepthFolderError.
+    depth.json, which may still change until the end. overwrite: replace a sequence that the folder
+    holds. Raises DepthFolderError.
     """
 
     def __init__(self, folder: Path, intrinsics: Intrinsics, file_format: str, fps: float,
@@ -38,10 +39,16 @@ class RgbdWriter:
         self._about = {
             'layout': 'rgb-d', 'quantity': 'depth', 'unit': 'm', 'format': file_format,
             **({'scale': MILLIMETRES, 'no_value': 0} if file_format == 'png16' else {}),
-            'height': intrinsics.height, 'width': intrinsics.width, 'fps': fps, **about,
+            'height': intrinsics.height, 'width': intrinsics.width, 'fps': fps,
             'intrinsics': intrinsics.matrix.tolist()}
+        self._more, self._record = about, FrameRecord()
         self._write_cameras()
         self.close(complete=False)
+
+    @property
+    def damaged(self) -> int:
+        """How many frames of the source could not be decoded, as `about` says."""
+        return self._more.get('damaged_frames', 0)
 
     def _write_cameras(self) -> None:
         camera = self._intrinsics
@@ -70,8 +77,14 @@ class RgbdWriter:
             'width': camera.width, 'height': camera.height,
             'intrinsic_matrix': camera.matrix.T.ravel().tolist()}, indent=1) + '\n')  # by columns
 
-    def write(self, rgb: np.ndarray, depth: np.ndarray) -> None:
-        """Write a picture (h, w, 3) uint8 and its depth (h, w) in metres; not finite: no value."""
+    def write(
+        self, rgb: np.ndarray, depth: np.ndarray, time: float | None = None,
+        source_name: str | None = None,
+    ) -> None:
+        """Write a picture (h, w, 3) uint8 and its depth (h, w) in metres; not finite: no value.
+
+        time: in seconds since the first. source_name: of the picture that it was.
+        """
         name = f'{self.frames:06d}'
         picture = self._folder / 'rgb' / f'{name}.jpg'
         path = self._folder / 'depth' / f'{name}{SUFFIXES[self._format]}'
@@ -90,10 +103,12 @@ class RgbdWriter:
                                [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not written:
             raise OSError(f'{path} cannot be written: is the disk full or the folder read-only?')
+        self._record.add(time, source_name)
         self.frames += 1
 
     def close(self, complete: bool) -> None:
         """Finish the files; complete: whether the whole source was written."""
         write_sidecar(self._folder, {
-            **self._about, 'frames': self.frames, 'complete': complete,
+            **self._about, **self._more, **self._record.content(), 'frames': self.frames,
+            'complete': complete,
             **({'out_of_range': self.out_of_range} if self._format == 'png16' else {})})

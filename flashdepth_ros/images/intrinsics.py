@@ -30,10 +30,16 @@ class Intrinsics:
             raise ValueError(f'an image of {self.width}x{self.height} pixels has no camera')
 
     @classmethod
-    def from_field_of_view(cls, degrees: float, width: int, height: int) -> 'Intrinsics':
-        """Return an ideal camera with square pixels and this horizontal field of view."""
+    def from_field_of_view(
+        cls, degrees: float, width: int, height: int, pixel_aspect: float = 1.0,
+    ) -> 'Intrinsics':
+        """Return an ideal camera with this horizontal field of view.
+
+        pixel_aspect: the width of a pixel over its height.
+        """
         focal = width / 2 / math.tan(math.radians(degrees) / 2)
-        return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+        return cls(
+            focal, focal * pixel_aspect, (width - 1) / 2, (height - 1) / 2, width, height)
 
     def resized(self, width: int, height: int) -> 'Intrinsics':
         """Return the camera of the same view resampled to width x height.

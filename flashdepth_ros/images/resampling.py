@@ -7,6 +7,7 @@ has no such mode.
 import functools
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from .loops import loop
@@ -25,6 +26,18 @@ class DepthFormula(NamedTuple):
     reciprocal: bool
     min_range: float
     max_range: float
+
+
+def square_pixels(picture: np.ndarray, aspect: float) -> np.ndarray:
+    """Stretch a picture (h, w, 3) whose pixels are `aspect` times as wide as high, until they fit.
+
+    Networks have been trained on square pixels.
+    """
+    if abs(aspect - 1) < 1e-3:
+        return picture
+    height, width = picture.shape[:2]
+    size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
 
 
 def resize_aligned(image: np.ndarray, height: int, width: int) -> np.ndarray:

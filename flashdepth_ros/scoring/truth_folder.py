@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files.depth_folder import DepthFolderError, read_array
-from ..files.sources import natural_key
+from ..files.image_folder import natural_key
 from .sequences import Cameras
 
 

@@ -65,8 +65,8 @@ def sequence(
         raise ValueError(f'{model} brings a video of {width}x{height} to {size[1]}x{size[0]}: '
                          f'choose a --size that it keeps, such as 518x518')
     with open_source(source) as frames:
-        for rgb in itertools.islice(iter(frames), steps):
-            rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        for frame in itertools.islice(frames, steps):
+            rgb = cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA)
             yield prepare_frame(rgb, frame_format, min(height, width))[None]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..files.frame_source import Frame
 from ..files.rgbd_folder import SUFFIXES, RgbdWriter
 from ..images.intrinsics import Intrinsics
 from ..metres.units import ScaleError, to_metres
@@ -43,7 +44,7 @@ class Metres:
                 f'1 / (factor * inverse depth + shift) is metres; or take flashdepth-s or a metric '
                 f'model')
 
-    def intrinsics(self, width: int, height: int) -> Intrinsics:
+    def intrinsics(self, width: int, height: int, pixel_aspect: float) -> Intrinsics:
         """Return the camera of pictures of a size; say so where it is assumed."""
         if self.camera is not None:
             fx, fy, cx, cy = self.camera
@@ -51,7 +52,8 @@ class Metres:
         if self.hfov is None:
             print(f'process_video: the camera is assumed to see {ASSUMED_HFOV:g} degrees across: '
                   f'give --intrinsics or --hfov', file=sys.stderr)
-        return Intrinsics.from_field_of_view(self.hfov or ASSUMED_HFOV, width, height)
+        return Intrinsics.from_field_of_view(
+            self.hfov or ASSUMED_HFOV, width, height, pixel_aspect)
 
 
 def add_metres_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,23 +89,24 @@ def metres_of(options: dict[str, Any]) -> Metres | None:
 
 
 def write_rgbd(
-    outputs: Iterable[Tensor], pictures: Iterable[np.ndarray], folder: Path, unit: Unit,
-    size: tuple[int, int], fps: float, about: dict, overwrite: bool, metres: Metres,
+    pairs: Iterable[tuple[Tensor, Frame]], folder: Path, unit: Unit, size: tuple[int, int],
+    fps: float, about: dict, overwrite: bool, metres: Metres,
 ) -> RgbdWriter:
     """Write pictures (h, w, 3) and depth made of outputs (h', w'); size: (h, w)."""
     fixed = metres.shift is not None or not unit.is_metric
     factor, shift = metres.factor or 1.0, metres.shift or 0.0
-    intrinsics = metres.intrinsics(size[1], size[0])
+    intrinsics = metres.intrinsics(size[1], size[0], about['pixel_aspect'])
     writer = RgbdWriter(folder, intrinsics, metres.file_format, fps, {
         **about, 'scale_mode': 'fixed' if fixed else 'nominal', 'scale_factor': factor,
         'scale_shift': shift, 'intrinsics_assumed': metres.camera is metres.hfov is None,
     }, overwrite)
     complete = False
     try:
-        for output, rgb in zip(outputs, pictures, strict=False):
-            writer.write(rgb, to_metres(
+        for output, frame in pairs:
+            depth = to_metres(
                 output.numpy(), unit, 'fixed' if fixed else 'nominal', factor, shift, NEAREST,
-                FARTHEST, np.empty(size, np.float32)))
+                FARTHEST, np.empty(size, np.float32))
+            writer.write(frame.rgb, depth, frame.time, frame.name)
         complete = True
     finally:
         writer.close(complete)
