@@ -49,7 +49,8 @@ class CameraNode(Node):
         self.finished = False
 
         height, width = self._source.size
-        self._intrinsics = Intrinsics.from_field_of_view(settings['hfov'], width, height, self._source.pixel_aspect)
+        self._intrinsics = Intrinsics.from_field_of_view(
+            settings['hfov'], width, height, self._source.pixel_aspect)
         self._message = Image()
         self._image = self.create_publisher(Image, 'image', NEWEST_RELIABLE)
         self._info = self.create_publisher(CameraInfo, 'camera_info', NEWEST_RELIABLE)
