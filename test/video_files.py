@@ -17,9 +17,9 @@ def picture(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def write_video(path, times, codec='libx264', size=SIZE, pixels='yuv420p', turn=None, aspect=None,
-                options=None, container=None):
+                options=None, container=None, suffix=None):
     """Write a frame at each time in seconds; turn: degrees and whether it is mirrored."""
-    with av.open(f'file:{path}', 'w', options=container or {}) as file:
+    with av.open(f'file:{path}', 'w', format=suffix, options=container or {}) as file:
         stream = file.add_stream(codec, rate=20, options=options or {})
         stream.height, stream.width = size
         stream.pix_fmt = pixels

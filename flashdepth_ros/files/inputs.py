@@ -9,10 +9,7 @@ from .frame_source import SourceError
 
 # FFmpeg's own names: what a stream may be asked for, and nothing that reads or joins local files
 SCHEMES = ('http', 'https', 'rtsp', 'rtsps', 'rtmp', 'rtmps', 'rtp', 'srt', 'tcp', 'udp')
-LIVE = {
-    'fflags': 'nobuffer',          # what was read to find out the format is not kept
-    'analyzeduration': '1000000',  # us; where a stream does not tell its rate, five seconds pass
-}
+LIVE = {'analyzeduration': '1000000'}  # us; for a stream that tells no rate, FFmpeg takes five s
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Frames of a video file, a stream or a webcam: FFmpeg through PyAV. No ROS here."""
 from collections.abc import Iterator
+import errno
 import functools
 import logging
 import math
@@ -148,6 +149,8 @@ class Video(FrameSource):
         except av.error.EOFError:
             return None
         except (av.FFmpegError, OSError) as error:
+            if self._by_arrival and error.errno == errno.EIO:  # so FFmpeg calls mpjpeg's end
+                return None
             what = 'stopped giving frames' if self.live else 'cannot be read to its end'
             raise SourceError(f'{self.name} {what}: {self._reason(error)}') from None
 

@@ -28,7 +28,7 @@ def tone_table(curve: Curve) -> np.ndarray:
 
 
 def _pq(code: np.ndarray) -> np.ndarray:
-    """PQ's codes, 0 to 1 -> cd/m2 (BT.2100, table 4)."""
+    """Return the cd/m2 of PQ's codes, 0 to 1 (BT.2100, table 4)."""
     m1, m2 = 2610 / 16384, 2523 / 4096 * 128
     c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
     power = code ** (1 / m2)
@@ -36,7 +36,7 @@ def _pq(code: np.ndarray) -> np.ndarray:
 
 
 def _hlg(code: np.ndarray) -> np.ndarray:
-    """HLG's codes, 0 to 1 -> cd/m2 on a display of 1000 (BT.2100, table 5)."""
+    """Return the cd/m2 of HLG's codes, 0 to 1, on a display of 1000 (BT.2100, table 5)."""
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
     scene = np.where(code <= 0.5, code ** 2 / 3, (np.exp((code - c) / a) + b) / 12)

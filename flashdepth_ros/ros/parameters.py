@@ -81,7 +81,7 @@ def declare(node: Node, table: Table) -> dict[str, str]:
 
     A value from the command line or a file that is not allowed does not end the process: its
     problem is returned by name, the default stands in, and configuring must fail until it is set.
-    An integer where a float is wanted (10 for 10.0) is accepted.
+    An integer where a float (10 for 10.0) or a text (a webcam's number) is wanted is accepted.
     """
     problems = {}
     for parameter in table.values():
@@ -91,6 +91,8 @@ def declare(node: Node, table: Table) -> dict[str, str]:
             ParameterDescriptor(dynamic_typing=True)).value
         if isinstance(parameter.default, float) and type(value) is int:
             value = float(value)
+        if isinstance(parameter.default, str) and type(value) is int:
+            value = str(value)
         if problem := parameter.problem(value):
             problems[parameter.name] = problem
             value = None if parameter.optional else parameter.default

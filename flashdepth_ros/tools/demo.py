@@ -14,6 +14,7 @@ from textwrap import fill
 from ..demo.pictures import Pictures
 from ..demo.recording import SilenceError, record
 from ..demo.report import compare_with_truth, latency_table, scale_errors
+from ..files.inputs import masked
 from ..files.sources import SourceError, open_source
 from ..models import MODELS, CheckpointError, ModelSpec, model_spec
 from ..ros.child_process import ProcessEndedError
@@ -46,7 +47,8 @@ def video_camera(video: str) -> Camera:
     """Return the camera that plays a video, a folder of images or a webcam; SourceError."""
     with open_source(video) as source:
         height, width = source.size
-    return Camera(['camera_node', '-p', f'source:={video}'], Path(video).name, height, width)
+    title = Path(masked(video)).name
+    return Camera(['camera_node', '-p', f'source:={video}'], title, height, width)
 
 
 def default_video() -> str:

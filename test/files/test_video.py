@@ -1,5 +1,8 @@
 """Videos as people have them: odd times, shapes and colours, and damage."""
 from fractions import Fraction
+import functools
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import threading
 
 import av
 from av.video.reformatter import ColorTrc
@@ -160,3 +163,25 @@ def test_a_written_video_keeps_its_times(tmp_path):
     assert [frame.time for frame in frames] == pytest.approx(PAUSE, abs=1e-3)
     assert np.abs(frames[7].rgb[:-1, :-1].astype(int)
                   - picture(7, (SIZE[0] + 1, SIZE[1] + 1))[:-1, :-1]).mean() < 8
+
+
+def test_a_recording_at_an_address_is_no_camera(tmp_path):
+    write_video(tmp_path / 'a.mp4', evenly(20), container={'movflags': 'faststart'})
+    handler = functools.partial(QuietHandler, directory=tmp_path)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f'http://me:secret@127.0.0.1:{server.server_port}'
+        with open_source(f'{address}/a.mp4') as source:
+            assert not source.live
+            for _ in range(2):
+                assert [frame.time for frame in source] == pytest.approx(evenly(20), abs=1e-3)
+                source.rewind()
+        with pytest.raises(SourceError, match='404') as caught:
+            open_source(f'{address}/b.mp4')
+        assert 'secret' not in str(caught.value)
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass

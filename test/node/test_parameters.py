@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 import yaml
 
+from flashdepth_ros.cameras.camera_node import PARAMETERS as CAMERA
 from flashdepth_ros.cameras.sim_camera_node import PARAMETERS as SIM_CAMERA
 from flashdepth_ros.node.parameter_table import PARAMETERS, check_together
 from flashdepth_ros.ros.rviz_config import for_cameras
@@ -41,11 +42,12 @@ def test_the_yaml_file_explains_it(name):
         for comment in comments), comments
 
 
-def test_the_yaml_file_of_the_simulated_camera_has_and_explains_its_parameters():
-    text = (ROOT / 'config' / 'sim_camera.yaml').read_text()
+@pytest.mark.parametrize(('file', 'table'), [('sim_camera', SIM_CAMERA), ('camera', CAMERA)])
+def test_the_yaml_file_of_a_camera_has_and_explains_its_parameters(file, table):
+    text = (ROOT / 'config' / f'{file}.yaml').read_text()
     assert yaml.safe_load(text)['/**']['ros__parameters'] == {
-        name: parameter.default for name, parameter in SIM_CAMERA.items()}
-    for name, parameter in SIM_CAMERA.items():
+        name: parameter.default for name, parameter in table.items()}
+    for name, parameter in table.items():
         comment = re.search(rf'((?:^ *#.*\n)+) *{name}: ', text, flags=re.MULTILINE)
         assert comment, name
         limits = [parameter.low, parameter.high] if parameter.low is not None else []
