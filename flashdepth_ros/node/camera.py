@@ -4,8 +4,6 @@ import math
 import threading
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin
 from std_msgs.msg import Header
 from torch import Tensor
 
@@ -13,6 +11,7 @@ from ..engines import Engine
 from ..images.focal_shift import relative_focal
 from ..metres.units import inverse_depth
 from ..ros.parameters import Settings
+from ..ros.topics import Topics
 from ..streams.depth_stream import DepthStream
 from ..streams.frame_rate import FrameRate
 from .camera_input import CameraInput, Picture
@@ -30,16 +29,16 @@ class Camera:
     """
 
     def __init__(
-        self, node: LifecycleNodeMixin, name: str, engine: Engine, settings: Settings,
-        ready: threading.Condition, group: CallbackGroup,
+        self, topics: Topics, name: str, engine: Engine, settings: Settings,
+        ready: threading.Condition,
     ):
-        self._node, self._group, self.name = node, group, name
+        self._topics, self.name = topics, name
         self._prefix = f'{name}/' if name else ''
-        self.input = CameraInput(node, self._prefix, settings, ready, group)
+        self.input = CameraInput(topics, self._prefix, settings, ready)
         self.scale = MetricScale(None)
         self.stream: DepthStream | None = None  # None only while there is no engine
         self.configure(engine, settings)
-        self.outputs = CameraOutputs(node, self._prefix)
+        self.outputs = CameraOutputs(topics, self._prefix)
         self.rate = FrameRate()
         self.age_ms = math.nan
         self.times: Times | None = None         # of the newest frame
@@ -49,18 +48,17 @@ class Camera:
         settings = self.settings(settings)
         self.input.configure(settings)
         self.scale.unsubscribe()
-        self.scale = open_scale(
-            self._node, self._prefix, settings, self._group, engine.spec.unit)
+        self.scale = open_scale(self._topics, self._prefix, settings, engine.spec.unit)
         self.stream = DepthStream(engine, settings['input.short_side'])
 
     def settings(self, settings: Settings) -> Settings:
         """Return the node's settings as they hold for this camera."""
         return of_camera(settings, self.name)
 
-    def look_around(self, settings: Settings) -> None:
-        """Follow publishers that come and go, and see what is wrong; twice a second."""
-        self.input.look_around(self.settings(settings))
-        self.scale.look_around()
+    def subscribe(self) -> None:
+        """Begin to receive."""
+        self.scale.subscribe()
+        self.input.subscribe()
 
     def close(self) -> None:
         """Remove every topic."""
@@ -103,11 +101,12 @@ class Camera:
             return inverse_depth(output.numpy(), self.stream.engine.spec.unit)
         return self.scale.update(d, picture, header, settings)
 
-    def snapshot(self) -> CameraSnapshot:
+    def snapshot(self, publishers: int = 0) -> CameraSnapshot:
+        """publishers: how many are seen on the image topic."""
         arrivals = self.input.arrivals
         return CameraSnapshot(
             name=self.name, topic=self.input.source, info_topic=self.input.info_topic,
-            publishers=self.input.publishers(),
+            publishers=publishers,
             waiting=arrivals.last_time is None,
             problems=self.input.problems.current(),
             view=(self.input.estimate or self.input.view).words,

@@ -5,9 +5,6 @@ import time
 
 import cv2
 import numpy as np
-from rclpy.lifecycle import LifecycleNodeMixin
-from rclpy.qos import qos_policy_name_from_kind
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from torch import Tensor
@@ -18,10 +15,9 @@ from ..images.preview import colour_depth, slice_mask, write_status
 from ..metres.units import to_metres
 from ..msg import DepthStatus
 from ..ros.cloud_messages import depth_to_clearing_cloud, depth_to_cloud
-from ..ros.events import PublisherEventCallbacks
 from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
 from ..ros.parameters import Settings
-from ..ros.qos import newest_reliable
+from ..ros.topics import Publisher, Topics
 from ..streams.depth_stream import DepthStream
 from .camera_input import Picture
 from .parameter_table import ANY_HEIGHT
@@ -34,10 +30,10 @@ class CameraOutputs:
     published as soon as it is made: the depth image is on its way while the cloud is made.
     """
 
-    def __init__(self, node: LifecycleNodeMixin, prefix: str):
-        self._node = node
+    def __init__(self, topics: Topics, prefix: str):
+        self._topics = topics
         self.qos_problem = ''  # a connection that QoS prevented
-        self._cloud_time = 0.0
+        self._cloud_time = -math.inf
         self._clearings = 0    # clouds that clear, so far
         self._publishing = 0.0
         self._messages = {}    # by publisher
@@ -50,27 +46,20 @@ class CameraOutputs:
         self._slice = self._publisher(Image, f'{prefix}depth/slice')
         self._status = self._publisher(DepthStatus, f'~/{prefix}status')
 
-    def _publisher(self, kind: type, topic: str):
-        publisher = self._node.create_lifecycle_publisher(
-            kind, topic, newest_reliable(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=PublisherEventCallbacks(
-                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)))
+    def _publisher(self, kind: type, topic: str) -> Publisher:
+        publisher = self._topics.publisher(kind, topic, self._on_problem)
         self._messages[publisher] = kind()
         return publisher
 
-    def _on_incompatible_qos(self, topic: str, event) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        problem = (f'{topic}: a subscriber wants another quality of service ({policy}), so nothing '
-                   f'is exchanged')
+    def _on_problem(self, problem: str) -> None:
         if problem != self.qos_problem:
             self.qos_problem = problem
-            self._node.get_logger().warning(problem)
+            self._topics.log.warning(problem)
 
     def close(self) -> None:
         """Remove every topic."""
         for publisher in self._messages:
-            self._node.destroy_lifecycle_publisher(publisher)
+            self._topics.remove(publisher)
 
     def wants_status(self) -> bool:
         return self._status.get_subscription_count() > 0
@@ -151,7 +140,7 @@ class CameraOutputs:
         return wanted
 
     def _cloud_is_due(self, settings: Settings) -> bool:
-        now = time.perf_counter()
+        now = self._topics.arrival()
         # a tenth of tolerance, or every second frame of a camera at just that rate would be missed
         if settings['points.rate'] and now - self._cloud_time < 0.9 / settings['points.rate']:
             return False

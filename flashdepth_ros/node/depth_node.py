@@ -25,8 +25,10 @@ from ..models import CheckpointError, FrameTooSmallError
 from ..ros import parameters
 from ..ros.manager_bond import ManagerBond
 from ..ros.memory import release_memory
+from ..ros.topics import NodeTopics
 from . import diagnostics, loading
 from .camera import Camera
+from .camera_watch import CameraWatch
 from .live_settings import LiveSettings
 from .worker import Worker
 
@@ -86,6 +88,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         self.problem: str | None = None      # why the last transition failed
         self._model: loading.LoadedModel | None = None
         self._cameras: list[Camera] = []
+        self._watches: list[CameraWatch] = []  # one for each of them
         self._camera_resets = []             # a reset service for each camera that has a name
         self._ready = threading.Condition()  # a frame waits, or the worker must end
         self._worker: Worker | None = None   # while the node is active
@@ -97,7 +100,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         for problem in self._settings.unknown:
             self.get_logger().warning(problem)
 
-        self._images = MutuallyExclusiveCallbackGroup()
+        self._topics = NodeTopics(self, MutuallyExclusiveCallbackGroup())
         self._timers_and_services = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         # goes on while simulated time stands still
@@ -140,11 +143,11 @@ class DepthNode(LifecycleNodeMixin, Node):
         for camera in self._cameras:
             camera.configure(self._model.engine, self._settings.now)
         result = super().on_activate(state)
-        self._worker = Worker(self, self._cameras, lambda: self._settings.now, self._ready)
+        self._worker = Worker(
+            self._topics, self._cameras, lambda: self._settings.now, self._ready)
         self._worker.start()
-        for camera in self._cameras:
-            camera.scale.subscribe()
-            camera.input.subscribe()
+        for watch in self._watches:
+            watch.begin()
         self._bond.begin(self._settings.now['bond_heartbeat_period'])
         return result
 
@@ -217,9 +220,10 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._close_cameras()
         for name in self._settings.now['cameras']:
             camera = Camera(
-                self, name, self._model.engine, self._settings.now, self._ready, self._images)
+                self._topics, name, self._model.engine, self._settings.now, self._ready)
             with self._members:
                 self._cameras.append(camera)
+                self._watches.append(CameraWatch(self, camera))
             if name:
                 self._camera_resets.append(self._create_reset_service(f'~/{name}/reset', camera))
 
@@ -227,7 +231,7 @@ class DepthNode(LifecycleNodeMixin, Node):
         for service in self._camera_resets:
             self.destroy_service(service)
         with self._members:
-            cameras, self._cameras, self._camera_resets = self._cameras, [], []
+            cameras, self._cameras, self._watches, self._camera_resets = self._cameras, [], [], []
         for camera in cameras:
             camera.close()
 
@@ -284,10 +288,10 @@ class DepthNode(LifecycleNodeMixin, Node):
         with self._members:
             cameras = []
             if self._worker is not None:
-                for camera in self._cameras:
-                    camera.look_around(settings)
-                    if camera.stream is not None:
-                        cameras.append(camera.snapshot())
+                for watch in self._watches:
+                    watch.look(settings)
+                    if watch.camera.stream is not None:
+                        cameras.append(watch.snapshot())
             engine = diagnostics.engine_in_use(self._model and self._model.engine, cameras)
             warning = '; '.join(filter(None, (
                 *self._settings.unknown, self._model.warning if self._model else '')))

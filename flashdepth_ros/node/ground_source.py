@@ -1,16 +1,14 @@
 """The scale from the camera's height over a flat floor."""
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin
 from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
 
 from ..metres.floor_fit import ANY_PITCH, fit_ground, tilts
 from ..metres.gravity import UpEstimate
 from ..metres.tracker import Scale
-from ..ros.matching_subscription import MatchingSubscription
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import ParameterError, Settings
+from ..ros.topics import Subscription, Topics
 from .camera_input import Picture
 from .reference import FitResult
 from .transforms import Transforms, mounting
@@ -25,12 +23,10 @@ class GroundSource:
     ParameterError where nothing tells the camera's height.
     """
 
-    def __init__(
-        self, node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
-    ):
+    def __init__(self, topics: Topics, prefix: str, settings: Settings):
         self._height = settings['scale.camera_height']
         self._base = settings['scale.base_frame']
-        self._transforms = Transforms(node) if settings['scale.mounting'] == 'tf' else None
+        self._transforms = Transforms(topics) if settings['scale.mounting'] == 'tf' else None
         if self._height <= 0 and self._transforms is None:
             raise ParameterError(
                 'scale.mode is ground, and scale.camera_height is not set: give the height of the '
@@ -38,7 +34,7 @@ class GroundSource:
         self._mounting = mounting(settings)
         pitch, self._roll = settings['scale.camera_pitch'], settings['scale.camera_roll']
         self._pitch = (pitch, pitch) if pitch or self._roll else ANY_PITCH
-        self._gravity = GravityInput(node, prefix, group) if settings['scale.imu'] else None
+        self._gravity = GravityInput(topics, prefix) if settings['scale.imu'] else None
 
     def fit(self, d: np.ndarray, picture: Picture, header: Header,
             scale: Scale | None = None) -> FitResult:
@@ -115,16 +111,15 @@ def _tilt_of(up: np.ndarray) -> Tilt:
 class GravityInput:
     """What is up, by sensor_msgs/Imu on `imu`, below `prefix`."""
 
-    def __init__(self, node: LifecycleNodeMixin, prefix: str, group: CallbackGroup):
-        self._node, self._group = node, group
-        self.topic = node.resolve_topic_name(f'{prefix}imu')
+    def __init__(self, topics: Topics, prefix: str):
+        self._topics = topics
+        self.topic = topics.name(f'{prefix}imu')
         self.frame = ''    # of the newest message
         self._estimate = UpEstimate()
-        self._subscription: MatchingSubscription | None = None
+        self._subscription: Subscription | None = None
 
     def subscribe(self) -> None:
-        self._subscription = MatchingSubscription(
-            self._node, Imu, self.topic, self._on_imu, self._group, depth=DEPTH)
+        self._subscription = self._topics.subscribe(Imu, self.topic, self._on_imu, DEPTH)
 
     def refresh(self) -> None:
         """Follow publishers that come and go."""

@@ -1,7 +1,5 @@
 """The scale from the robot's own motion, of odometry and images."""
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin
 from std_msgs.msg import Header
 
 from ..metres.motion import NO_POSE, MotionFitter, MotionState
@@ -9,6 +7,7 @@ from ..metres.motion_tracks import to_grey
 from ..metres.tracker import Scale
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
+from ..ros.topics import Topics
 from .camera_input import Picture
 from .odometry_input import OdometryInput
 from .reference import FitResult
@@ -21,10 +20,9 @@ class MotionSource:
     """
 
     def __init__(
-        self, node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
-        shift_known: bool,
+        self, topics: Topics, prefix: str, settings: Settings, shift_known: bool,
     ):
-        self._odometry = OdometryInput(node, prefix, settings, group)
+        self._odometry = OdometryInput(topics, prefix, settings)
         self._fitter = MotionFitter(shift_known)
         self._epoch = self._odometry.epoch
 

@@ -3,13 +3,11 @@ import math
 
 from nav_msgs.msg import Odometry
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin
 
 from ..metres.pose_history import PoseHistory, pose_of
-from ..ros.matching_subscription import MatchingSubscription
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
+from ..ros.topics import Subscription, Topics
 from .transforms import Transforms, mounting
 
 DEPTH = 50    # messages: wheels tell more often than a camera
@@ -22,11 +20,9 @@ class OdometryInput:
     epoch: grows where the odometry jumps.
     """
 
-    def __init__(
-        self, node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
-    ):
-        self._node, self._group = node, group
-        self.topic = node.resolve_topic_name(f'{prefix}odom')
+    def __init__(self, topics: Topics, prefix: str, settings: Settings):
+        self._topics = topics
+        self.topic = topics.name(f'{prefix}odom')
         self._by_topic = settings['scale.odometry'] == 'topic'
         self._odom_frame = settings['scale.odom_frame']
         self._offset = round(1e9 * settings['scale.time_offset'])
@@ -35,11 +31,11 @@ class OdometryInput:
             self._mounting = mounting(settings)
         self._transforms = None
         if self._mounting is None:
-            self._transforms = Transforms(node)
+            self._transforms = Transforms(topics)
         self._history = PoseHistory()
         self._newest = 0    # stamp of a pose of TF
         self._frames = '', ''    # of the newest message, its own and the robot's
-        self._subscription: MatchingSubscription | None = None
+        self._subscription: Subscription | None = None
 
     @property
     def epoch(self) -> int:
@@ -50,8 +46,8 @@ class OdometryInput:
         if self._transforms is not None:
             self._transforms.subscribe()
         if self._by_topic:
-            self._subscription = MatchingSubscription(
-                self._node, Odometry, self.topic, self._on_odometry, self._group, depth=DEPTH)
+            self._subscription = self._topics.subscribe(
+                Odometry, self.topic, self._on_odometry, DEPTH)
 
     def refresh(self) -> None:
         """Follow publishers that come and go."""

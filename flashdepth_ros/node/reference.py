@@ -10,8 +10,6 @@ import threading
 from types import ModuleType
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -25,9 +23,9 @@ from ..metres.samples import Samples, samples_from_depth_image, samples_from_poi
 from ..metres.tracker import Scale
 from ..ros.camera_info import read_calibration
 from ..ros.image_messages import image_to_depth
-from ..ros.matching_subscription import MatchingSubscription
 from ..ros.message import MessageError, stamp_to_ns
 from ..ros.parameters import ParameterError, Settings
+from ..ros.topics import Subscription, Topics
 from .camera_input import Picture
 
 DEPTH = 5    # a message is handed on at once, and several may come while the network works
@@ -56,25 +54,23 @@ class ReferenceSource:
     frame is registered through reference/depth/camera_info and TF, or refused.
     """
 
-    def __init__(
-        self, node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup,
-    ):
-        self._node, self._group = node, group
+    def __init__(self, topics: Topics, prefix: str, settings: Settings):
+        self._topics = topics
         self._max_delay = settings['scale.max_delay']
         self._pairing = Pairing(round(1e9 * self._max_delay))
         self._last = 0    # stamp of the last frame that had a reference
         self._info: CameraInfo | None = None
-        self._subscriptions: list[MatchingSubscription] = []
-        self._transforms, self._listener = None, None
+        self._subscriptions: list[Subscription] = []
+        self._transforms, self._stop_transforms = None, None
         self._changing = threading.Lock()    # of the listener
         self._points = settings['scale.reference'] == 'points'
         if self._points:
             self._point_cloud2 = require(
                 'sensor_msgs_py.point_cloud2', 'sensor-msgs-py', 'scale.reference points')
             require('tf2_ros', 'tf2-ros-py', 'scale.reference points')
-        self.topic = node.resolve_topic_name(
+        self.topic = topics.name(
             prefix + ('reference/points' if self._points else 'reference/depth/image'))
-        self.info_topic = node.resolve_topic_name(f'{prefix}reference/depth/camera_info')
+        self.info_topic = topics.name(f'{prefix}reference/depth/camera_info')
 
     def subscribe(self) -> None:
         """Begin to receive."""
@@ -90,9 +86,9 @@ class ReferenceSource:
             subscription.destroy()
         self._subscriptions = []
         with self._changing:
-            if self._listener is not None:
-                self._listener.unregister()
-            self._transforms, self._listener = None, None
+            if self._stop_transforms is not None:
+                self._stop_transforms()
+            self._transforms = self._stop_transforms = None
         self._pairing.clear()
         self._info, self._last = None, 0
 
@@ -106,15 +102,14 @@ class ReferenceSource:
         self._pairing.forget_frames()
 
     def _subscribe(self, kind: type, topic: str, callback) -> None:
-        self._subscriptions.append(MatchingSubscription(
-            self._node, kind, topic, callback, self._group, DEPTH))
+        self._subscriptions.append(self._topics.subscribe(kind, topic, callback, DEPTH))
 
     def _listen_to_transforms(self) -> None:
         tf2 = require('tf2_ros', 'tf2-ros-py', f'a reference of another frame ({self.topic})')
         with self._changing:
             if self._transforms is None:
                 self._transforms = tf2.Buffer()
-                self._listener = tf2.TransformListener(self._transforms, self._node)
+                self._stop_transforms = self._topics.follow_transforms(tf2, self._transforms)
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message

@@ -3,8 +3,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin
 from std_msgs.msg import Header
 
 from ..metres.motion import MotionState
@@ -12,6 +10,7 @@ from ..metres.tracker import Scale, ScaleTracker, motion_tracker
 from ..models import Unit
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
+from ..ros.topics import Topics
 from .camera_input import Picture
 from .ground_source import GroundSource
 from .motion_source import MotionSource
@@ -115,16 +114,14 @@ class MetricScale:
             self._source.unsubscribe()
 
 
-def open_scale(
-    node: LifecycleNodeMixin, prefix: str, settings: Settings, group: CallbackGroup, unit: Unit,
-) -> MetricScale:
+def open_scale(topics: Topics, prefix: str, settings: Settings, unit: Unit) -> MetricScale:
     """Make what scale.mode asks for; ParameterError where it cannot be had."""
     mode = settings['scale.mode']
     if mode == 'reference':
-        return MetricScale(ReferenceSource(node, prefix, settings, group))
+        return MetricScale(ReferenceSource(topics, prefix, settings))
     if mode == 'motion':
-        source = MotionSource(node, prefix, settings, group, not unit.has_shift)
+        source = MotionSource(topics, prefix, settings, not unit.has_shift)
         return MetricScale(source, motion_tracker(settings['scale.odometry_error']))
     if mode == 'ground':
-        return MetricScale(GroundSource(node, prefix, settings, group))
+        return MetricScale(GroundSource(topics, prefix, settings))
     return MetricScale(None)

@@ -2,11 +2,11 @@
 import math
 
 import numpy as np
-from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.time import Time
 
 from ..metres.pose_history import mounted, pose_of
 from ..ros.parameters import Settings
+from ..ros.topics import Topics
 from .reference import require
 
 NEEDS_TF = 'scale.odometry tf or scale.mounting tf'
@@ -19,19 +19,19 @@ class Transforms:
     problem: why the last pose that was asked for is not known, as TF says it; '' where it is.
     """
 
-    def __init__(self, node: LifecycleNodeMixin):
-        self._node, self._tf2 = node, require('tf2_ros', 'tf2-ros-py', NEEDS_TF)
-        self._buffer, self._listener = None, None
+    def __init__(self, topics: Topics):
+        self._topics, self._tf2 = topics, require('tf2_ros', 'tf2-ros-py', NEEDS_TF)
+        self._buffer, self._stop = None, None
         self._newest, self.problem = 0, ''
 
     def subscribe(self) -> None:
         self._buffer = self._tf2.Buffer()
-        self._listener = self._tf2.TransformListener(self._buffer, self._node)
+        self._stop = self._topics.follow_transforms(self._tf2, self._buffer)
 
     def unsubscribe(self) -> None:
-        if self._listener is not None:
-            self._listener.unregister()
-        self._buffer = self._listener = None
+        if self._stop is not None:
+            self._stop()
+        self._buffer = self._stop = None
 
     def pose(self, target: str, source: str, stamp: int) -> np.ndarray | None:
         """Look up where one frame is in another, (4, 4); None where TF does not know it.

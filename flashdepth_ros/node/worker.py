@@ -1,38 +1,25 @@
-"""The thread that turns waiting frames into depth: one way through the node for every frame."""
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-import math
+"""The thread that turns waiting frames into depth."""
+from collections.abc import Callable, Sequence
 import threading
-import time
-import traceback
 
-from rclpy.node import Node
-from torch import Tensor
-
-from ..engines import EngineError, NotReadyError
 from ..ros.parameters import Settings
-from ..streams.depth_stream import step_together
+from ..ros.topics import Topics
 from .camera import Camera
-from .diagnostics import age_ms, frame_status
-from .frame import Frame
-from .snapshot import Times
-
-WAIT_FOR_OTHERS = 0.01  # seconds that a frame may wait for those of the other cameras
+from .walk import Walk
 
 
 class Worker:
-    """Takes the newest frame of every camera that has one all the way, from `start` to `stop`.
+    """Has frames go their way as soon as one waits, from `start` to `stop`.
 
-    settings: gives those in force, once for each round. ready: notified when a frame waits.
+    settings: gives those in force. ready: notified when a frame waits.
     """
 
     def __init__(
-        self, node: Node, cameras: Sequence[Camera], settings: Callable[[], Settings],
+        self, topics: Topics, cameras: Sequence[Camera], settings: Callable[[], Settings],
         ready: threading.Condition,
     ):
-        self._node, self._cameras, self._settings = node, list(cameras), settings
+        self._walk = Walk(topics, cameras, settings)
         self._ready, self._working = ready, True
-        self._wait_for_others = WAIT_FOR_OTHERS
         self._thread = threading.Thread(target=self._run, name='depth worker', daemon=True)
 
     def start(self) -> None:
@@ -48,117 +35,15 @@ class Worker:
     def _run(self) -> None:
         def has_waited_for(how_many: Callable) -> bool:
             return not self._working or how_many(
-                camera.input.arrivals.waits() for camera in self._cameras)
+                camera.input.arrivals.waits() for camera in self._walk.cameras)
 
         while True:
             with self._ready:
                 self._ready.wait_for(lambda: has_waited_for(any))
                 # frames taken together arrive moments apart; a silent camera costs no more
                 self._ready.wait_for(lambda: has_waited_for(all),
-                                     self._wait_for_others if len(self._cameras) > 1 else 0)
+                                     self._walk.wait_for_others if len(self._walk.cameras) > 1
+                                     else 0)
                 if not self._working:
                     return
-            self._process()
-
-    def _process(self) -> None:
-        """Take, decode, prepare, step, scale to metres, publish: the newest frame of each camera.
-
-        Those that the network sees at the same size go through it together.
-        """
-        settings = self._settings()
-        by_size: dict[tuple[int, ...], list[Frame]] = {}
-        for camera in self._cameras:
-            if (arrival := camera.input.arrivals.take()) is None:
-                continue
-            with self._forgiving([camera]):
-                times = Times(arrival.time, started=time.perf_counter())
-                if arrival.reset is not None:
-                    camera.forget()
-                own = camera.settings(settings)
-                picture = camera.input.decode(arrival.message, own)
-                times.decoded = time.perf_counter()
-                network_input = camera.stream.prepare(picture.rgb)
-                times.prepared = time.perf_counter()
-                by_size.setdefault(tuple(network_input.shape), []).append(
-                    Frame(camera, arrival, picture, network_input, times, own))
-
-        for frames in (batch for same_size in by_size.values() for batch in _batches(same_size)):
-            with self._forgiving([frame.camera for frame in frames]):
-                begin = time.perf_counter()
-                outputs = step_together([frame.camera.stream for frame in frames],
-                                        [frame.network_input for frame in frames])
-                self._wait_for_others = min(
-                    WAIT_FOR_OTHERS, 0.1 * (time.perf_counter() - begin))
-                for frame, output in zip(frames, outputs, strict=True):
-                    with self._forgiving([frame.camera]):
-                        self._publish(frame, output)
-
-    def _publish(self, frame: Frame, output: Tensor) -> None:
-        """Publish what became of a frame: the network's output."""
-        camera, times, header = frame.camera, frame.times, frame.header
-        settings = frame.settings
-        times.stepped = time.perf_counter()
-        # also where nobody subscribes: what is followed through time must not fall behind
-        plane, picture = camera.read(output, frame.picture, settings)
-        scale = camera.follow_scale(plane, picture, header, settings)
-        times.publishing = camera.outputs.publish(
-            plane, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
-            picture, header,
-            lambda: _status_line(
-                camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
-            settings)
-        times.published = time.perf_counter()
-        camera.input.arrivals.counts.processed += 1
-        camera.input.problems.good_frame('frame')
-        camera.rate.tick()
-        camera.times = times
-        camera.age_ms = age_ms(header.stamp, self._node.get_clock().now().nanoseconds)
-        if camera.outputs.wants_status():
-            camera.outputs.publish_status(frame_status(
-                camera.snapshot(), header, settings, frame.arrival.reset is not None))
-
-    @contextmanager
-    def _forgiving(self, cameras: Sequence[Camera]) -> Iterator[None]:
-        """Let a frame fail alone: it is counted, logged and left out, and the node goes on."""
-        try:
-            yield
-        except Exception as error:
-            if not self._node.context.ok():  # the process ends while a frame was under way
-                return
-            if isinstance(error, NotReadyError):  # diagnostics tell; a newer frame takes its place
-                for camera in cameras:
-                    camera.input.arrivals.counts.replaced += 1
-                return
-            for camera in cameras:
-                camera.input.arrivals.counts.failed += 1
-                camera.input.bad_frame('frame', error)
-            # a frame or an engine that cannot be used is no defect of ours: no trace
-            if not isinstance(error, (ValueError, EngineError)):
-                self._node.get_logger().error(
-                    f'a frame of {cameras[0].input.source} failed and was left out:\n'
-                    f'{traceback.format_exc()}', throttle_duration_sec=5.0)
-
-
-def _batches(frames: list[Frame]) -> list[list[Frame]]:
-    """Divide frames of one size into those that are stepped together."""
-    height, width = frames[0].network_input.shape[1:]
-    engine = frames[0].camera.stream.engine
-    if len(frames) > 1 and engine.steps_apart(height, width, len(frames)):
-        return [[frame] for frame in frames]
-    return [frames]
-
-
-def _status_line(
-    camera: Camera, settings: Settings, scale: tuple[float, float] | None, model_ms: float,
-) -> list[str]:
-    """Say in short what made the frame; rate and age are those of the frame before."""
-    engine = camera.stream.engine
-    age = f'age {camera.age_ms:.0f} ms' if camera.age_ms < 60_000 else 'age over a minute'
-    return [
-        *(['RANDOM WEIGHTS'] if settings['model.weights'] == 'random' else []),
-        f'{engine.spec.name} {engine.backend}', f'{model_ms:.0f} ms',
-        f'{camera.rate.value():.1f} Hz',
-        f'{settings["scale.mode"]} '
-        + ('without a scale yet' if scale is None else f'x{scale[0]:.3g}'),
-        f'{camera.input.arrivals.counts.resets.total()} resets',
-        *([age] if math.isfinite(camera.age_ms) else [])]
+            self._walk.process()

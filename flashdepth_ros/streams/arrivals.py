@@ -1,5 +1,6 @@
 """The frames of one camera between the executor and the worker: only the newest waits. No ROS."""
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 import threading
 import time
@@ -40,11 +41,13 @@ class Arrivals:
     """Keeps the newest frame until the worker takes it.
 
     A reset that belongs to a replaced frame stays due for the one that replaces it. `ready` is
-    notified when a frame waits; several cameras may share it.
+    notified when a frame waits; several cameras may share it. clock: in seconds, that by which
+    frames arrive.
     """
 
-    def __init__(self, continuity: Continuity, ready: threading.Condition):
-        self.continuity = continuity
+    def __init__(self, continuity: Continuity, ready: threading.Condition,
+                 clock: Callable[[], float] = time.perf_counter):
+        self.continuity, self._clock = continuity, clock
         self.counts = Counts()
         self.outcomes = Outcomes()
         self.last_time: float | None = None
@@ -59,7 +62,7 @@ class Arrivals:
         """
         with self._ready:
             now = self._note()
-            verdict = self.continuity.observe(origin, now)
+            verdict = self.continuity.observe(origin, self._clock())
             self.outcomes.note(verdict.left_out or verdict.reset)
             if verdict.left_out == 'late':
                 self.counts.late += 1
@@ -90,7 +93,7 @@ class Arrivals:
     def clock_jumped(self, now: int) -> None:
         """Take note that the node's clock went back to `now`, in ns."""
         with self._ready:
-            self.continuity.clock_jumped(now, time.perf_counter())
+            self.continuity.clock_jumped(now, self._clock())
 
     def take(self) -> Arrival | None:
         """Hand over the waiting frame, if any, and the reset that is due with it."""
