@@ -67,6 +67,8 @@ SIMULATION = [
 ]
 EVALUATION = [
     'rosbags',      # reads and writes bags and MCAP without ROS
+    'mcap',         # reads an MCAP that was cut off or has no index
+    'zstandard',    # what bags are compressed with
     'matplotlib',   # plots of scores
     'h5py',         # NYUv2's labelled frames are a MATLAB 7.3 file, which is HDF5
     'OpenEXR',      # float depth; PyPI's OpenCV is built without EXR
@@ -131,6 +133,7 @@ setup(
         'sim_camera_node = flashdepth_ros.sim_camera_node:main',
         'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
         'process_video = flashdepth_ros.tools.process_video:main',
+        'process_bag = flashdepth_ros.tools.process_bag:main',
         'evaluate = flashdepth_ros.tools.evaluate:main',
         'record_simulation = flashdepth_ros.tools.record_simulation:main',
         'bench = flashdepth_ros.tools.bench:main',

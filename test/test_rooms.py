@@ -31,6 +31,7 @@ ALLOWED = {
     'node': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'ros', 'torch', 'cv2',
              *ROS},
     'files': {'images', 'ros', 'models', 'cv2'},
+    'recordings': {'node', 'engines', 'files', 'ros', 'weights', 'images', 'torch', *ROS},
     'simulation': {'images', 'cv2'},
     'cameras': {'ros', 'files', 'images', 'simulation', *ROS},
     'datasets': {'files', 'cv2'},
@@ -39,7 +40,8 @@ ALLOWED = {
     'demo': {'images', 'ros', 'scoring', 'cv2', *ROS},
     'benchmark': {'ros', 'images', 'files', 'cv2', *ROS},
     'tools': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'files', 'ros',
-              'datasets', 'scoring', 'simulation', 'training', 'benchmark', 'demo', 'torch', 'cv2',
+              'datasets', 'scoring', 'simulation', 'training', 'benchmark', 'demo', 'recordings', 'torch',
+              'cv2',
               *ROS,
               'node.parameter_table'},  # the one file of the node that others may know
     # the programs

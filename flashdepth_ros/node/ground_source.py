@@ -34,7 +34,7 @@ class GroundSource:
         self._mounting = mounting(settings)
         pitch, self._roll = settings['scale.camera_pitch'], settings['scale.camera_roll']
         self._pitch = (pitch, pitch) if pitch or self._roll else ANY_PITCH
-        self._gravity = GravityInput(topics, prefix) if settings['scale.imu'] else None
+        self.gravity = GravityInput(topics, prefix) if settings['scale.imu'] else None
 
     def fit(self, d: np.ndarray, picture: Picture, header: Header,
             scale: Scale | None = None) -> FitResult:
@@ -61,13 +61,13 @@ class GroundSource:
 
     def _tilt(self, stamp: int, frame: str, pose: np.ndarray | None) -> Tilt:
         """Tell the floor's tilt by gravity, by TF or by the parameters; LookupError."""
-        if self._gravity is None:
+        if self.gravity is None:
             return (self._pitch, self._roll) if pose is None else _tilt_of(pose[2, :3])
-        up = self._gravity.at(stamp)
+        up = self.gravity.at(stamp)
         if up is None:
             raise LookupError(f'no measurement at the stamp of the image has come on '
-                              f'{self._gravity.topic} (scale.imu)')
-        own = self._gravity.frame
+                              f'{self.gravity.topic} (scale.imu)')
+        own = self.gravity.frame
         if own in ('', frame):
             return _tilt_of(up)
         if self._transforms is None:    # then it is the robot's, x ahead and z up
@@ -75,7 +75,7 @@ class GroundSource:
         turned = self._look_up(own, frame, stamp)
         if turned is None:
             raise LookupError(f"TF tells no pose of '{frame}' in '{own}', the frame of "
-                              f'{self._gravity.topic} (scale.imu): {self._transforms.problem}')
+                              f'{self.gravity.topic} (scale.imu): {self._transforms.problem}')
         return _tilt_of(up @ turned[:3, :3])
 
     def _look_up(self, target: str, source: str, stamp: int) -> np.ndarray | None:
@@ -86,18 +86,18 @@ class GroundSource:
     def subscribe(self) -> None:
         if self._transforms is not None:
             self._transforms.subscribe()
-        if self._gravity is not None:
-            self._gravity.subscribe()
+        if self.gravity is not None:
+            self.gravity.subscribe()
 
     def unsubscribe(self) -> None:
         if self._transforms is not None:
             self._transforms.unsubscribe()
-        if self._gravity is not None:
-            self._gravity.unsubscribe()
+        if self.gravity is not None:
+            self.gravity.unsubscribe()
 
     def look_around(self) -> None:
-        if self._gravity is not None:
-            self._gravity.refresh()
+        if self.gravity is not None:
+            self.gravity.refresh()
 
     def forget(self) -> None:
         pass

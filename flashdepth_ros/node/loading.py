@@ -62,10 +62,11 @@ def choose(settings: Settings) -> tuple[ModelSpec, str, str]:
 
 def load_model(
     spec: ModelSpec, weights: str, warning: str, settings: Settings, log: RcutilsLogger,
+    at_once: bool = True,
 ) -> LoadedModel:
     """Open the engine of what `choose` chose, and warm it up, so that no frame waits for it.
 
-    EngineError, CheckpointError, LoopError.
+    at_once: what takes long to prepare takes over later. EngineError, CheckpointError, LoopError.
     """
     if warning:
         log.warning(warning)
@@ -78,7 +79,7 @@ def load_model(
     engine = open_engine(
         spec, weights, settings['engine.backend'], settings['engine.device'],
         settings['engine.precision'], height=height, width=width,
-        path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=True,
+        path=settings['engine.path'], fallback=settings['engine.fallback'], at_once=at_once,
         threads=settings['engine.threads'])
     engine.warm_up()
     release_memory()  # what only loading needed: more than the compiled loops take

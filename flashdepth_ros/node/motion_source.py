@@ -22,9 +22,9 @@ class MotionSource:
     def __init__(
         self, topics: Topics, prefix: str, settings: Settings, shift_known: bool,
     ):
-        self._odometry = OdometryInput(topics, prefix, settings)
+        self.odometry = OdometryInput(topics, prefix, settings)
         self._fitter = MotionFitter(shift_known)
-        self._epoch = self._odometry.epoch
+        self._epoch = self.odometry.epoch
 
     @property
     def state(self) -> MotionState:
@@ -45,24 +45,24 @@ class MotionSource:
             stamp, to_grey(picture.rgb), d, view.intrinsics,
             lambda at: self._pose(at, header.frame_id),
             None if scale is None else (scale.factor, scale.shift))
-        return stamp, fit, self._odometry.problem() if reason == NO_POSE else reason
+        return stamp, fit, self.odometry.problem() if reason == NO_POSE else reason
 
     def _pose(self, stamp: int, frame: str) -> np.ndarray | None:
-        pose = self._odometry.pose(stamp, frame)
-        if self._odometry.epoch != self._epoch:    # nothing before can be compared with it
-            self._epoch = self._odometry.epoch
+        pose = self.odometry.pose(stamp, frame)
+        if self.odometry.epoch != self._epoch:    # nothing before can be compared with it
+            self._epoch = self.odometry.epoch
             self._fitter.forget_keyframes()
         return pose
 
     def subscribe(self) -> None:
-        self._odometry.subscribe()
+        self.odometry.subscribe()
 
     def unsubscribe(self) -> None:
-        self._odometry.unsubscribe()
+        self.odometry.unsubscribe()
         self._fitter.forget()
 
     def look_around(self) -> None:
-        self._odometry.refresh()
+        self.odometry.refresh()
 
     def forget(self) -> None:
         self._fitter.forget()

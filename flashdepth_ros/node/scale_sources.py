@@ -41,7 +41,7 @@ class MetricScale:
     """One camera's factor and shift: of the parameters, or followed through time from a source."""
 
     def __init__(self, source: Source | None, tracker: ScaleTracker | None = None):
-        self._source = source
+        self.source = source
         self._tracker = tracker or ScaleTracker()
         self.problem: str | None = None   # why the last frame gave no fit
         self.current: Scale | None = None
@@ -54,10 +54,10 @@ class MetricScale:
 
         inverse_depth: gives d (h, w) of the picture, if it is needed.
         """
-        if self._source is None:
+        if self.source is None:
             return settings['scale.factor'], settings['scale.shift']
         # of this frame or, where its reference comes later than it, of an earlier one
-        stamp, fit, reason = self._source.fit(inverse_depth(), picture, header, self.current)
+        stamp, fit, reason = self.source.fit(inverse_depth(), picture, header, self.current)
         if fit is not None:
             believed = self._tracker.update(stamp, fit)
             self.problem = None if believed else (
@@ -71,22 +71,22 @@ class MetricScale:
     @property
     def motion(self) -> MotionState | None:
         """What the newest frame told of the robot's motion; None in other modes."""
-        return self._source.state if isinstance(self._source, MotionSource) else None
+        return self.source.state if isinstance(self.source, MotionSource) else None
 
     def forget(self, scale: bool) -> None:
         """Drop what belongs to the stream so far; scale: and begin anew with that."""
         if scale:
             self._tracker.reset()
             self.current = None
-        if self._source is not None:
-            self._source.forget()
+        if self.source is not None:
+            self.source.forget()
 
     def is_fresh(self, max_age: float) -> bool:
         """Whether there are metres whose last fit is at most max_age seconds old; 0 is any age.
 
         With scale.mode motion a robot that stands has no fit, and may see nevertheless.
         """
-        if self._source is None:
+        if self.source is None:
             return True
         if self.current is None:
             return False
@@ -96,22 +96,22 @@ class MetricScale:
     @property
     def followed(self) -> bool:
         """Whether the scale is fitted while the node runs."""
-        return self._source is not None
+        return self.source is not None
 
     def subscribe(self) -> None:
         """Begin to receive the reference, if there is one."""
-        if self._source is not None:
-            self._source.subscribe()
+        if self.source is not None:
+            self.source.subscribe()
 
     def look_around(self) -> None:
         """Follow the reference's publishers; twice a second."""
-        if self._source is not None:
-            self._source.look_around()
+        if self.source is not None:
+            self.source.look_around()
 
     def unsubscribe(self) -> None:
         """Stop receiving, and drop what has come."""
-        if self._source is not None:
-            self._source.unsubscribe()
+        if self.source is not None:
+            self.source.unsubscribe()
 
 
 def open_scale(topics: Topics, prefix: str, settings: Settings, unit: Unit) -> MetricScale:

@@ -6,7 +6,7 @@ setter copies or even checks byte by byte, while writing through a view of it co
 from typing import Any
 
 import numpy as np
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -33,6 +33,15 @@ def header_at(stamp: int, frame_id: str = '') -> Header:
 def serialised(message: Any) -> bytes:
     """Return a message as it goes over DDS and into bags (CDR)."""
     return serialize_message(message)
+
+
+def deserialised(data: bytes, kind: type) -> Any:
+    """Return the message of a type that was serialised so; MessageError where it was not."""
+    try:
+        return deserialize_message(data, kind)
+    except Exception as error:  # of rclpy and of the middleware
+        raise MessageError(f'a message of {len(data)} bytes is no {kind.__name__}: it is truncated '
+                           f'or damaged') from error
 
 
 def data_view(message: Image | PointCloud2, size: int) -> np.ndarray:

@@ -65,6 +65,30 @@ class DepthStream:
             return output
         return self.points.read(output, camera, size or camera, focal)
 
+    def remembered(self) -> dict[str, torch.Tensor]:
+        """Return a copy on the CPU of the temporal state, and the size of the network's frame.
+
+        Empty before the first step.
+        """
+        if self._state is None or self._forgotten:
+            return {}
+        state, index = self._state
+        return {**{f'state.{name}': value[index:index + 1].cpu().clone()
+                   for name, value in state.items()},
+                'size': torch.tensor([self.engine.height, self.engine.width])}
+
+    def recall(self, remembered: dict[str, torch.Tensor]) -> None:
+        """Go on from what `remembered` gave, with an engine of the same model."""
+        if not remembered:
+            return
+        height, width = remembered['size'].tolist()
+        engine = self.engine.resized(height, width, 1)
+        state = engine.initial_state()
+        with torch.inference_mode():  # which the state may have been made in
+            for name, value in state.items():
+                value.copy_(remembered[f'state.{name}'])
+        self.engine, self._state, self._forgotten = engine, (state, 0), False
+
     @staticmethod
     def resample(output: torch.Tensor, height: int, width: int) -> np.ndarray:
         """Resize a plane (h, w) to the camera's size as the models' authors do, before metres."""

@@ -63,6 +63,9 @@ def make_parser() -> argparse.ArgumentParser:
                         help='default: depth/image')
     parser.add_argument('--truth-topic', default='truth/depth/image', metavar='TOPIC',
                         help='default: truth/depth/image')
+    parser.add_argument('--tolerance', type=float, default=0.02, metavar='SECONDS',
+                        help='how far apart stamps of a bag may be that belong together '
+                             '(default: 0.02)')
     parser.add_argument('--namespace', default='', help='of the running nodes')
     parser.add_argument('--wait', type=float, default=60.0, metavar='SECONDS',
                         help='for a frame of the running nodes (default: 60)')

@@ -155,13 +155,14 @@ def _pictures(
 
 def of_bag(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
     """Yield the sequence of a bag: a model's depth of its images, or the depth that it holds."""
-    from ..files.bags import read_together
+    from ..files.bag_pairs import PairedImages
     predictions, truth = FrameStore(folder / 'predictions'), FrameStore(folder / 'truth')
     path = Path(options.bag)
     topics = {'truth': options.truth_topic}
     topics |= {'depth': options.depth_topic} if options.model is None else {
         'rgb': options.image_topic}
-    frames = islice(read_together(path, topics), options.max_frames)
+    pairs = PairedImages(path, topics, options.tolerance)
+    frames = islice(pairs, options.max_frames)
     if options.model is None:
         for frame in frames:
             truth.add(frame['truth'])
@@ -177,7 +178,10 @@ def of_bag(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequen
         finally:
             model.close()
     if not len(truth):
-        raise ScoringError(f'{path} holds no images of one stamp on {", ".join(topics.values())}')
+        raise ScoringError(f'{path} holds no images on {" and ".join(topics.values())} whose '
+                           f'stamps are within {options.tolerance} s: see --tolerance')
+    for text in (pairs.about(), *pairs.losses):
+        print(f'evaluate: {text}', file=sys.stderr)
     name = path.name if options.model is None else f'{options.model}, {path.name}'
     yield ComparedSequence(name, predictions, truth)
 

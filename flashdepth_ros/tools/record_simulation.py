@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.rate > 0:
         parser.error('--rate must be larger than 0')
-    from ..files.bags import BagError, BagWriter  # needs ROS' messages, which evaluate does not
+    from ..files.bag_types import BagError
+    from ..files.bag_writer import BagWriter  # needs ROS' messages, which evaluate does not
     try:
         from ..simulation import Renderer
         from ..simulation.effects import NONE, USUAL
