@@ -40,9 +40,8 @@ ALLOWED = {
     'demo': {'images', 'ros', 'scoring', 'cv2', *ROS},
     'benchmark': {'ros', 'images', 'files', 'cv2', *ROS},
     'tools': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'files', 'ros',
-              'datasets', 'scoring', 'simulation', 'training', 'benchmark', 'demo', 'recordings', 'torch',
-              'cv2',
-              *ROS,
+              'datasets', 'scoring', 'simulation', 'training', 'benchmark', 'demo', 'recordings',
+              'torch', 'cv2', *ROS,
               'node.parameter_table'},  # the one file of the node that others may know
     # the programs
     '': {'node', 'cameras', 'ros'},

@@ -5,19 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
 from ..ros.compressed_depth import compressed_to_depth
 from ..ros.compressed_images import compressed_to_rgb
 from ..ros.image_messages import image_to_depth, image_to_rgb
-from ..ros.message import MessageError, deserialised, stamp_to_ns
+from ..ros.message import MessageError, deserialised, message_class, stamp_to_ns
 from .bag_reader import BagReader
-from .bag_types import COMPRESSED, IMAGE, BagError
+from .bag_types import IMAGE, BagError
 
 WAITING = 300      # frames of a topic that wait for their partners
 TOLERANCE = 0.02   # seconds between stamps of one moment
-
-_KINDS = {IMAGE: Image, COMPRESSED: CompressedImage}
 
 
 class PairedImages:
@@ -40,13 +37,14 @@ class PairedImages:
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
         with BagReader(self.path) as reader:
             topics = {key: reader.require(topic) for key, topic in self._wanted.items()}
-            messages = ((topic, deserialised(data, _KINDS[reader.topics[topic].kind]))
+            messages = ((topic, deserialised(data, message_class(reader.topics[topic].kind)))
                         for _, (topic, _, data) in reader.messages(
                             {topic.name for topic in topics.values()}))
-            names = {key: topic.name for key, topic in topics.items()}
             try:
-                for whole in self._together(messages, list(dict.fromkeys(names.values()))):
-                    yield {key: _decode(whole[name], key == 'rgb') for key, name in names.items()}
+                for whole in self._together(messages, list(dict.fromkeys(
+                        topic.name for topic in topics.values()))):
+                    yield {key: _decode(whole[topic.name], topic.kind == IMAGE, key == 'rgb')
+                           for key, topic in topics.items()}
             except MessageError as error:
                 raise BagError(f'{self.path}: {error}') from error
             finally:
@@ -84,9 +82,9 @@ class PairedImages:
         for other in others:
             queue = waiting[other]
             near = min(queue, key=lambda each: abs(each[0] - stamp), default=None)
-            apart = self._tolerance + 1 if near is None else abs(near[0] - stamp)
             following = waiting[first][0][0] if waiting[first] else None
-            if apart > self._tolerance or (
+            apart = 0 if near is None else abs(near[0] - stamp)
+            if near is None or apart > self._tolerance or (
                     following is not None and abs(near[0] - following) < apart):
                 self.alone += 1
                 return None
@@ -107,7 +105,7 @@ class PairedImages:
         return text
 
 
-def _decode(message: Any, colour: bool) -> np.ndarray:
-    if isinstance(message, Image):
+def _decode(message: Any, raw: bool, colour: bool) -> np.ndarray:
+    if raw:
         return image_to_rgb(message) if colour else image_to_depth(message, far=True)
     return compressed_to_rgb(message) if colour else compressed_to_depth(message)

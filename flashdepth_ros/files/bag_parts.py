@@ -126,20 +126,22 @@ class Rosbag1Part:
     def messages(
         self, topics: Collection[str], losses: list[str], start: int | None = None,
     ) -> Iterator[Message]:
-        connections = []
+        connections, converters = [], {}
         for each in self._reader.connections:
             if each.topic not in topics or each.msgtype != self.topics[each.topic].kind:
                 continue
-            if self._converter(each) is None:
+            convert = self._converter(each)
+            if convert is None:
                 losses.append(f'{each.topic} is left out: ROS 2 has no {each.msgtype}')
             else:
                 connections.append(each)
+                converters[each.msgtype] = convert
         if not connections:
             return
         time = self.begin
         try:
             for connection, time, data in self._reader.messages(connections, start=start):
-                yield connection.topic, time, bytes(self._converter(connection)(data))
+                yield connection.topic, time, bytes(converters[connection.msgtype](data))
         except GeneratorExit:
             raise
         except Exception as error:

@@ -38,7 +38,7 @@ class BagPieces:
 
     def __init__(self, place: Place, identity: dict, overwrite: bool = False):
         self.place, self._partial = place, place.beside(PARTIAL)
-        self._identity = identity
+        self._identity = json.loads(json.dumps(identity))    # as it will be read
         self._overwrite = overwrite
         if place.exists() and not overwrite:
             raise BagError(f'{place} is there already: give another name, or --overwrite')
@@ -136,7 +136,7 @@ class BagPieces:
         """Read what the resumed state's arrays were written into."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / 'arrays'
-            file.write_bytes(self._partial.read(self.resumed['arrays']))
+            file.write_bytes(self._partial.read((self.resumed or {})['arrays']))
             return read(file)
 
     def finish(self, manifest: dict) -> dict:

@@ -30,6 +30,9 @@ class Position:
         return Position(time, self.count + 1, self.of_time + 1 if time == self.time else 1)
 
 
+BEGINNING = Position()
+
+
 class BagReader:
     """A bag, of one file or of several, as one sequence of messages. Use it as a context.
 
@@ -137,7 +140,7 @@ class BagReader:
                 if each.kind in (IMAGE, COMPRESSED)]
 
     def messages(
-        self, topics: Collection[str], position: Position = Position(),
+        self, topics: Collection[str], position: Position = BEGINNING,
     ) -> Iterator[tuple[Position, Message]]:
         """Yield the messages of topics in the order of their times, from a position on.
 

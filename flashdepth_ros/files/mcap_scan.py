@@ -3,7 +3,7 @@ from collections.abc import Callable, Collection, Iterator
 from io import BytesIO
 from pathlib import Path
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .bag_types import BagError, BagTopic, Message
 
@@ -117,7 +117,7 @@ class McapScan:
                 f'{self._path.name} was cut off or is damaged: it is read up to byte {place} of '
                 f'{size}, {last / 1e9:.3f} s by its clock, and the rest is lost')
 
-    def _in_chunk(self, chunk) -> list:
+    def _in_chunk(self, chunk: Any) -> list:
         """Return a chunk's records, messages last and by their times; none if it is damaged."""
         try:
             records = self._mcap.breakup_chunk(chunk, validate_crc=True)
@@ -142,7 +142,7 @@ class McapScan:
             pass
         return sorted(records, key=lambda each: getattr(each, 'log_time', -1))
 
-    def _note(self, channel, schemas: dict[int, tuple[str, str]]) -> bool:
+    def _note(self, channel: Any, schemas: dict[int, tuple[str, str]]) -> bool:
         """Take note of a channel; say whether its messages can be read."""
         from rosbags.rosbag2.metadata import parse_qos
         if channel.message_encoding != 'cdr':

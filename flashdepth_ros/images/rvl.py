@@ -17,7 +17,7 @@ class RvlError(ValueError):
 @loop('int64(uint16[::1], uint8[::1])')
 def _encode(values, nibbles):
     """Write a nibble a byte; return how many."""
-    place, index, previous = 0, 0, 0
+    place, index, previous = 0, 0, np.int64(0)
     count = len(values)
     while index < count:
         zeros = 0
@@ -27,20 +27,21 @@ def _encode(values, nibbles):
         end = index
         while end < count and values[end] != 0:
             end += 1
-        for number in (zeros, end - index):
+        for length in (zeros, end - index):
+            rest = length
             while True:
-                nibble, number = number & 7, number >> 3
-                nibbles[place] = nibble | 8 if number else nibble
+                nibble, rest = rest & 7, rest >> 3
+                nibbles[place] = nibble | 8 if rest else nibble
                 place += 1
-                if number == 0:
+                if rest == 0:
                     break
         while index < end:
             current = np.int64(values[index])
             delta = current - previous
             number = 2 * delta if delta >= 0 else -2 * delta - 1
             while True:
-                nibble, number = number & 7, number >> 3
-                nibbles[place] = nibble | 8 if number else nibble
+                low, number = number & 7, number >> 3
+                nibbles[place] = low | 8 if number else low
                 place += 1
                 if number == 0:
                     break

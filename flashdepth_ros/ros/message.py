@@ -3,6 +3,7 @@
 Outgoing messages are kept and filled in place: `message.data` is an array.array whose property
 setter copies or even checks byte by byte, while writing through a view of it costs one copy.
 """
+import importlib
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ def header_at(stamp: int, frame_id: str = '') -> Header:
 def serialised(message: Any) -> bytes:
     """Return a message as it goes over DDS and into bags (CDR)."""
     return serialize_message(message)
+
+
+def message_class(name: str) -> type:
+    """Return the class of a type such as sensor_msgs/msg/Image."""
+    package, _, kind = name.rpartition('/')
+    return getattr(importlib.import_module(package.replace('/', '.')), kind)
 
 
 def deserialised(data: bytes, kind: type) -> Any:

@@ -69,9 +69,7 @@ def write_ros1(path: Path, content: list, kinds: dict[str, str] = KINDS) -> Path
 
     def converted(message, kind):
         fields = {}
-        for name, (_, about) in zip(
-                [name for name, _ in old.fielddefs[kind][1]],
-                [field for _, field in old.fielddefs[kind][1]], strict=True):
+        for name, _ in old.fielddefs[kind][1]:
             value = getattr(message, name if hasattr(message, name) else name.lower())
             if name == 'header':
                 stamp = old.types['builtin_interfaces/msg/Time'](
