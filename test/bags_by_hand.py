@@ -21,7 +21,7 @@ KINDS = {'/front/image_raw': 'sensor_msgs/msg/Image',
 
 
 def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 of something that moves with its number."""
+    """Draw something that moves with its number, (H, W, 3) uint8."""
     noise = np.random.default_rng(7).integers(0, 256, (height // 7, width, 3), np.uint8)
     big = cv2.resize(noise, (2 * width, height), interpolation=cv2.INTER_CUBIC)
     return np.ascontiguousarray(big[:, 2 * number % width:][:, :width])

@@ -1,5 +1,6 @@
-"""RVL, a lossless compression of 16-bit depth images (Wilson 2017, "Fast lossless depth image
-compression"). No ROS here.
+"""RVL, a lossless compression of 16-bit depth images. No ROS here.
+
+It is Andrew Wilson's "Fast lossless depth image compression" (2017).
 
 Runs of zeros and of other values follow each other; each begins with its length, and each value is
 told as its difference from the one before, in nibbles of three bits and one that says whether more

@@ -44,7 +44,7 @@ def _holders(camera: Camera) -> dict[str, Any]:
     source = camera.scale.source
     return {name: each for name, each in (
         ('input', camera.input), ('scale', camera.scale), ('outputs', camera.outputs),
-        ('points', camera.stream.points), ('source', source),
+        ('points', camera.stream.points), ('flow', camera.stream.flow), ('source', source),
         ('odometry', getattr(source, 'odometry', None)),
         ('gravity', getattr(source, 'gravity', None))) if each is not None}
 
