@@ -1,12 +1,21 @@
-"""Losses of inverse depth, on the logarithm of its ratio to the truth's.
+"""The losses by name: 'log' is this package's own, 'vda' and 'l1' those of the networks' authors.
 
-Planes in space are planes in inverse depth; the errors that count (delta 1, AbsRel) are ratios.
+All compare inverse depth with the true depth of clips. 'log' is on the logarithm of its ratio to
+the truth's: planes in space are planes in inverse depth, and the errors that count (delta 1,
+AbsRel) are ratios.
 """
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from torch import Tensor
 import torch.nn.functional as F
 
+from .vda_loss import masked_mean, vda_losses
+
 FLOOR = 2.5            # 100/m, that is 40 m: below, the logarithm continues as a straight line
+NEAREST = 0.05         # metres: truth that is nearer is taken for that
 STILL = 0.05           # change of the log truth, above which a pixel is not the same surface
 
 
@@ -16,11 +25,6 @@ def log_inverse_depth(raw: Tensor) -> Tensor:
 
 
 _LOG_FLOOR = float(torch.tensor(FLOOR).log())
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the mask; 0 where it is empty."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
 def clip_median(ratio: Tensor, mask: Tensor) -> Tensor:
@@ -44,15 +48,14 @@ def gradient_loss(ratio: Tensor, mask: Tensor, scales: int = 4) -> Tensor:
     return total / scales
 
 
-def depth_losses(raw: Tensor, depth: Tensor) -> dict[str, Tensor]:
-    """Raw output in 100/m and true depth in metres (0: none), both (N, T, H, W) -> loss terms.
+def log_losses(prediction: Tensor, depth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Inverse depth in 100/m and true depth in metres, both (N, T, H, W) -> loss terms.
 
     scale: after one scale per clip. metric: without any. gradient: of neighbours. change: of the
     same pixel in the next frame, where the truth keeps still; 0 for clips of one frame.
     """
-    mask = depth > 0
-    truth = (100 / depth.clamp(min=0.05)).log()
-    ratio = log_inverse_depth(raw) - truth
+    truth = (100 / depth.clamp(min=NEAREST)).log()
+    ratio = log_inverse_depth(prediction) - truth
     aligned = ratio - clip_median(ratio.detach(), mask)
     terms = {
         'scale': masked_mean(aligned.abs(), mask),
@@ -61,15 +64,71 @@ def depth_losses(raw: Tensor, depth: Tensor) -> dict[str, Tensor]:
         'gradient': gradient_loss(ratio, mask),
         'change': ratio.new_zeros(()),
     }
-    if raw.shape[1] > 1:
+    if prediction.shape[1] > 1:
         still = (truth[:, 1:] - truth[:, :-1]).abs() < STILL
         terms['change'] = masked_mean(
             (ratio[:, 1:] - ratio[:, :-1]).abs(), mask[:, 1:] & mask[:, :-1] & still)
     return terms
 
 
-WEIGHTS = {'scale': 1.0, 'metric': 0.2, 'gradient': 1.0, 'change': 0.5}
+def l1_losses(prediction: Tensor, depth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Return FlashDepth's loss: the mean difference from 100 / Z, in 100/m, over the mask."""
+    truth = 100 / depth.clamp(min=NEAREST)
+    return {'l1': masked_mean((prediction - truth).abs(), mask)}
 
 
-def total_loss(terms: dict[str, Tensor]) -> Tensor:
-    return sum(WEIGHTS[name] * value for name, value in terms.items())
+def relative_losses(
+    prediction: Tensor, depth: Tensor, mask: Tensor, signed: bool = True,
+) -> dict[str, Tensor]:
+    """Return the terms of Video Depth Anything's loss, see vda_losses.
+
+    Each clip's true inverse depth is brought to about 0 to 1, by its 98th percentile: the temporal
+    term is in the truth's unit.
+    """
+    truth = 1 / depth.clamp(min=NEAREST)
+    known = torch.where(mask, truth, torch.nan)[..., ::3, ::3].flatten(1)
+    near = known.nanquantile(0.98, dim=1).nan_to_num(1.0)[:, None, None, None]
+    return vda_losses(prediction, truth / near, mask, signed)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss by name.
+
+    terms: inverse depth (N, T, H, W), true depth in metres and where it is known, bool -> the terms
+    by name. weights: of the terms. metric: whether the prediction must be in 100/m, else it may
+    have any scale and shift.
+    """
+
+    terms: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
+    weights: dict[str, float]
+    metric: bool
+
+
+LOSSES = {
+    'log': Loss(log_losses, {'scale': 1.0, 'metric': 0.2, 'gradient': 1.0, 'change': 0.5}, True),
+    'l1': Loss(l1_losses, {'l1': 1.0}, True),
+    'vda': Loss(relative_losses, {'spatial': 1.0, 'temporal': 10.0}, False),
+    'vda-paper': Loss(partial(relative_losses, signed=False),
+                      {'spatial': 1.0, 'temporal': 10.0}, False),
+}
+
+
+def total_loss(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    """Return the weighted sum; terms whose weight is 0 are left out, be they not finite."""
+    kept = [weights[name] * value for name, value in terms.items() if weights[name]]
+    return torch.stack(kept).sum()
+
+
+def mean_over_clips(
+    loss: Loss, prediction: Tensor, depth: Tensor, mask: Tensor,
+) -> dict[str, Tensor]:
+    """Return the mean of every term over clips (N, T, H, W), each by itself.
+
+    So every clip counts the same, however little of it has truth, and a batch is the same whether
+    it is shared by processes, accumulated or taken at once.
+    """
+    rows: Sequence[dict[str, Tensor]] = [
+        loss.terms(*(each[i:i + 1] for each in (prediction, depth, mask)))
+        for i in range(len(prediction))]
+    return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}

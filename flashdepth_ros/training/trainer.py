@@ -17,10 +17,11 @@ import torch.distributed as dist
 from ..models.network import State
 from .batches import make_batch
 from .effects import SEQUENCE, SINGLE
-from .losses import depth_losses, total_loss
+from .losses import LOSSES, total_loss
 from .network import OUTPUT_UNIT, exported, positions_computed_once, training_network
 from .shards import Shards
 
+LOSS = LOSSES['log']
 MAX_NORM = 1.0         # of the gradient
 MAX_BAD_STEPS = 20     # in a row without a finite gradient, then training ends
 
@@ -159,8 +160,9 @@ class Trainer:
             self.shards, plan.clips // self.processes, lead + plan.frames,
             (plan.height, plan.width), strength.scaled(plan.effects),
             (plan.seed, self.step_number, self.rank))
-        terms = depth_losses(self.forward(frames, lead), depth[:, lead:])
-        loss = total_loss(terms)
+        depth = depth[:, lead:]
+        terms = LOSS.terms(self.forward(frames, lead), depth, depth > 0)
+        loss = total_loss(terms, LOSS.weights)
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()

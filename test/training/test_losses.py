@@ -6,12 +6,16 @@ import torch
 from flashdepth_ros.training.batches import make_batch
 from flashdepth_ros.training.effects import SEQUENCE, Strength, apply_effects
 from flashdepth_ros.training.held_out import Sequence, best_ramp, score
-from flashdepth_ros.training.losses import depth_losses, log_inverse_depth
+from flashdepth_ros.training.losses import LOSSES, log_inverse_depth, mean_over_clips
 
 
 def depths(frames=3):
     generator = torch.Generator().manual_seed(0)
     return torch.rand(2, frames, 12, 15, generator=generator) * 5 + 0.5
+
+
+def depth_losses(raw, depth):
+    return LOSSES['log'].terms(raw, depth, depth > 0)
 
 
 def test_truth_costs_nothing():
@@ -46,6 +50,28 @@ def test_pixels_without_truth_do_not_count():
                for value in depth_losses(raw, depth).values())
     assert all(bool(torch.isfinite(value))
                for value in depth_losses(raw, torch.zeros_like(depth)).values())
+
+
+def test_l1_is_the_difference_from_100_over_z():
+    depth = depths()
+    depth[:, :, :4] = 0
+    terms = LOSSES['l1'].terms(100 / depths() + 0.5, depth, depth > 0)
+    assert float(terms['l1']) == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_a_batch_is_the_mean_of_its_clips(name):
+    loss, depth = LOSSES[name], depths()
+    raw = 100 / depth * (1 + 0.2 * torch.rand_like(depth))
+    mask = torch.rand_like(depth) > torch.tensor([0.1, 0.8])[:, None, None, None]
+    both = mean_over_clips(loss, raw, depth, mask)
+    alone = [mean_over_clips(loss, *(each[i:i + 1] for each in (raw, depth, mask)))
+             for i in (0, 1)]
+    assert both.keys() == loss.weights.keys()
+    for term, value in both.items():
+        assert float(value) == pytest.approx(
+            sum(float(each[term]) for each in alone) / 2, rel=1e-5)
+        assert float(value) > 0
 
 
 def test_outputs_below_zero_are_pulled_up():

@@ -12,7 +12,7 @@ from flashdepth_ros.models import build_model, load_weights
 from flashdepth_ros.tools import train_nano
 from flashdepth_ros.training.batches import make_batch
 from flashdepth_ros.training.effects import SINGLE
-from flashdepth_ros.training.losses import depth_losses, total_loss
+from flashdepth_ros.training.losses import LOSSES, total_loss
 from flashdepth_ros.training.shards import Shards, write_shard
 from flashdepth_ros.training.trainer import Plan, Trainer
 
@@ -31,6 +31,11 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+def loss_of(raw, depth):
+    loss = LOSSES['log']
+    return total_loss(loss.terms(raw, depth, depth > 0), loss.weights)
+
+
 def test_some_steps_lower_the_loss_on_two_scenes(shards):
     plan = replace(PLAN, clips=4, frames=1, effects=0, muon_rate=1e-3, rate=5e-4)
     trainer = Trainer(plan, shards)
@@ -38,7 +43,7 @@ def test_some_steps_lower_the_loss_on_two_scenes(shards):
 
     def loss():
         with torch.no_grad():
-            return float(total_loss(depth_losses(trainer.forward(frames), depth)))
+            return float(loss_of(trainer.forward(frames), depth))
     before = loss()
     for _ in range(25):
         trainer.step()
@@ -55,7 +60,7 @@ def test_frames_before_lead_the_state_in_without_a_gradient(shards):
     tail = trainer.forward(frames, 7)
     assert torch.equal(tail, whole[:, 7:])
     assert not torch.equal(tail, trainer.forward(frames[:, 7:]))
-    total_loss(depth_losses(tail, depth[:, 7:])).backward()
+    loss_of(tail, depth[:, 7:]).backward()
     for parameter in trainer.parameters:  # none is lost to what was kept without one
         assert parameter.grad is None or parameter.grad.isfinite().all()
     assert sum(parameter.grad is not None for parameter in trainer.parameters) == len(
