@@ -74,6 +74,12 @@ EVALUATION = [
     'OpenEXR',      # float depth; PyPI's OpenCV is built without EXR
 ]
 
+TRAIN = [
+    'accelerate',   # runs a training on a CPU, a GPU or many; needs what is here anyway
+    'tensorboardX',  # writes curves for TensorBoard without installing it
+    *SIMULATION, *EVALUATION,
+]
+
 BENCH = [
     'psutil',      # processor time and memory of the node that is measured
     'matplotlib',  # the plot of latency over time
@@ -110,7 +116,7 @@ setup(
         'simulation': SIMULATION,
         'evaluation': EVALUATION,
         'bench': BENCH,
-        'training': [*SIMULATION, *EVALUATION],  # of flashdepth-nano; torch from 2.9 on
+        'train': TRAIN,
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,
@@ -124,7 +130,7 @@ setup(
             'ament-lint-cmake-py==0.14.2',
             'catkin_pkg',  # reads package.xml strictly, as colcon does
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
-            *SIMULATION, *EVALUATION, *BENCH,
+            *TRAIN, *BENCH,
         ],
     },
     entry_points={'console_scripts': [
@@ -137,5 +143,6 @@ setup(
         'evaluate = flashdepth_ros.tools.evaluate:main',
         'record_simulation = flashdepth_ros.tools.record_simulation:main',
         'bench = flashdepth_ros.tools.bench:main',
+        'train = flashdepth_ros.tools.train:main',
     ]},
 )

@@ -26,3 +26,10 @@ class DepthAnything(Network):
         head = self.depth_head
         path = head.decode(head.maps(self.pretrained(frames, self.taps), grid))
         return head.predict(path, height, width), {}
+
+    def clip(
+        self, frames: Tensor, state: State, forget: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """All frames of clips at once, see Network.clip."""
+        outputs, state = self.compute(frames.flatten(0, 1), state)
+        return outputs.unflatten(0, frames.shape[:2]), state

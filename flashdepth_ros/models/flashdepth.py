@@ -46,8 +46,8 @@ class MambaBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        y, state = self.mamba(self.norm1(x), state)
+    def forward(self, x: Tensor, state: Tensor, frames: int = 1) -> tuple[Tensor, Tensor]:
+        y, state = self.mamba(self.norm1(x), state, frames)
         x = x + y
         return x + self.mlp(self.norm2(x)), state
 
@@ -76,8 +76,8 @@ class TemporalRefiner(nn.Module):
             (streams, len(layers), mamba.heads, mamba.headdim, mamba.d_state),
             dtype=torch.float32, device=next(self.parameters()).device)
 
-    def forward(self, path: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Path (N, C, h, w) and state -> the refined path and the new state."""
+    def forward(self, path: Tensor, state: Tensor, frames: int = 1) -> tuple[Tensor, Tensor]:
+        """Path (N * frames, C, h, w) and state of N streams -> the refined path, the new state."""
         height, width = path.shape[-2:]
         rows, columns = height // POOL, width // POOL
         pool_rows, pool_columns = (
@@ -87,7 +87,7 @@ class TemporalRefiner(nn.Module):
         x = x.flatten(2).transpose(1, 2)                                 # (N, L, C)
         states = []
         for block, block_state in zip(_layers(self.blocks), state.unbind(1), strict=True):
-            x, block_state = block(x, block_state)
+            x, block_state = block(x, block_state, frames)
             states.append(block_state)
         x = upsample(x.transpose(1, 2).unflatten(2, (rows, columns)), (height, width))
         x = self.final_layer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # after upsampling
@@ -214,6 +214,17 @@ class FlashDepth(Network):
 
         The inverse depth approximates 100 / Z with Z in metres.
         """
+        return self._compute(frames, state, 1)
+
+    def clip(
+        self, frames: Tensor, state: State, forget: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """All frames of clips at once, see Network.clip."""
+        outputs, state = self._compute(frames.flatten(0, 1), state, frames.shape[1])
+        return outputs.unflatten(0, frames.shape[:2]), state
+
+    def _compute(self, frames: Tensor, state: State, steps: int) -> tuple[Tensor, State]:
+        """Frames (N * steps, 3, H, W), `steps` of each stream after each other, and N states."""
         height, width = frames.shape[-2:]
         grid = (height // PATCH, width // PATCH)
         head = self.depth_head
@@ -224,7 +235,7 @@ class FlashDepth(Network):
             if level == 4 and self.hybrid:
                 path = self.hybrid_fusion(path, self.teacher_model(frames))
             if level == self.refined_level:
-                path, ssm = self.mamba(path, ssm)
+                path, ssm = self.mamba(path, ssm, steps)
             return path
 
         path = head.decode(head.maps(self.pretrained(frames, self.taps), grid), refine)

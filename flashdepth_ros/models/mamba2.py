@@ -100,8 +100,12 @@ class Mamba2(nn.Module):
         self.norm = GatedRMSNorm(self.d_inner)
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
 
-    def forward(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run over u (N, L, d_model) from `state` (N, heads, headdim, d_state), float32."""
+    def forward(self, u: Tensor, state: Tensor, frames: int = 1) -> tuple[Tensor, Tensor]:
+        """Run over u (N * frames, L, d_model) from `state` (N, heads, headdim, d_state), float32.
+
+        The frames of a stream follow each other in u. All go at once: the recurrence over one frame
+        after the other is that over all their tokens, and nothing else is carried.
+        """
         length = u.shape[1]
         z, xbc, dt = self.in_proj(u).split(
             [self.d_inner, self.d_inner + 2 * self.d_state, self.heads], dim=-1)
@@ -111,6 +115,11 @@ class Mamba2(nn.Module):
         # The recurrence stays in float32: half precision loses the cumulated decay.
         x32 = x.float()
         dt = F.softplus(dt.float() + self.dt_bias.float())
-        y, state = scan(x32, dt, -self.A_log.float().exp(), b.float(), c.float(), state)
+        tokens = x32, dt, b.float(), c.float()
+        if frames > 1:
+            tokens = tuple(each.unflatten(0, (-1, frames)).flatten(1, 2) for each in tokens)
+        y, state = scan(*tokens[:2], -self.A_log.float().exp(), *tokens[2:], state)
+        if frames > 1:
+            y = y.unflatten(1, (frames, -1)).flatten(0, 1)
         y = y + self.D.float()[:, None] * x32
         return self.out_proj(self.norm(y.to(u.dtype).flatten(2), z)), state

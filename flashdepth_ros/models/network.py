@@ -34,6 +34,19 @@ def advance_in_place(state: State, changes: State) -> State:
     return after
 
 
+def advanced(state: State, changes: State) -> State:
+    """Return what `advance_in_place` does, writing nothing: gradients go through all of it."""
+    after = {}
+    for name, change in changes.items():
+        before = state[name]
+        if change.shape != before.shape:
+            slots = torch.arange(before.shape[RING], device=before.device)
+            written = slots == (state[COUNT].long() % before.shape[RING])[:, None]
+            change = torch.where(written[:, None, :, None], change, before)
+        after[name] = change
+    return after
+
+
 class Network(nn.Module, ABC):
     """A model that is stepped from frame to frame; what it remembers is in the state alone.
 
@@ -64,6 +77,22 @@ class Network(nn.Module, ABC):
         """
         output, changes = self.compute(frames, state)
         return output, advance_in_place(state, changes)
+
+    def clip(
+        self, frames: Tensor, state: State, forget: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Normalised clips (N, T, 3, H, W) -> outputs (N, T, ...) and the state after them.
+
+        The same as stepping, for training: gradients go back through the state, and what can be
+        is computed for all frames at once. forget: (N, T, slots), bool, for models that remember
+        frames in a ring: the slots that a frame may not attend; its own are the last ones written.
+        """
+        outputs = []
+        for frame in frames.unbind(1):
+            output, changes = self.compute(frame, state)
+            state = advanced(state, changes)
+            outputs.append(output)
+        return torch.stack(outputs, dim=1), state
 
     def adjust_random(self) -> None:
         """Change random weights where the output would otherwise be nothing like depth."""

@@ -1,11 +1,13 @@
 """Video Depth Anything (Chen et al. 2025, arXiv 2501.12375), streaming and over whole windows."""
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+import torch.nn.functional as F
 
 from .dpt import DECODERS
-from .network import COUNT, Network, State
+from .network import COUNT, Network, State, advanced
 from .temporal import ATTENTIONS, TemporalDPTHead, Window, ages
 from .vit import BACKBONES, PATCH, VisionTransformer
 
@@ -92,8 +94,43 @@ class VideoDepthAnything(Network):
 
         The changes have one slot of each ring.
         """
+        maps = self.encode(frames)
+        path, changes = self._refine(maps, state, self.window(state[COUNT]))
+        return self.head.finish(path, maps, *frames.shape[-2:]), changes
+
+    def clip(
+        self, frames: Tensor, state: State, forget: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Encode and finish all frames of clips at once, see Network.clip.
+
+        forget: slots that a frame does not attend, but for that of the frame just before it.
+        """
+        shape = frames.shape[:2]
+        maps = self.encode(frames.flatten(0, 1))
+        each_frame = zip(*(level.unflatten(0, shape).unbind(1) for level in maps), strict=True)
+        paths = []
+        for index, levels in enumerate(each_frame):
+            window = self.window(state[COUNT])
+            if forget is not None:
+                window = self._without(window, state[COUNT], forget[:, index])
+            path, changes = self._refine(levels, state, window)
+            state = advanced(state, changes)
+            paths.append(path)
+        path = torch.stack(paths, dim=1).flatten(0, 1)
+        outputs = self.head.finish(path, maps, *frames.shape[-2:])
+        return outputs.unflatten(0, shape), state
+
+    def _without(self, window: Window, count: Tensor, forget: Tensor) -> Window:
+        """Return the window without some slots (N, slots), of which the newest always stays."""
+        forget = forget & (ages(count[:, None], self.slots) > 1)
+        keys = F.pad(forget, (window.bias.shape[-1] - 1 - self.slots, 1))
+        return replace(window, bias=window.bias.masked_fill(keys[:, None, None], -torch.inf))
+
+    def _refine(
+        self, maps: Sequence[Tensor], state: State, window: Window,
+    ) -> tuple[Tensor, State]:
+        """Maps of N streams' frames and their states -> the path of level 3 and the changes."""
         count = state[COUNT]
-        window = self.window(count)
         changes = {COUNT: self.count_after(count)}
         is_first = (count == 0)[:, None, None]
 
@@ -108,9 +145,7 @@ class VideoDepthAnything(Network):
                     changes[f'first_{name}'] = torch.where(is_first, h, state[f'first_{name}'])
             return x
 
-        maps = self.encode(frames)
-        path = self.head.decode_over_time(maps, temporal)
-        return self.head.finish(path, maps, *frames.shape[-2:]), changes
+        return self.head.decode_over_time(maps, temporal), changes
 
     def decode_window(self, frames: Sequence[Sequence[Tensor]]) -> Iterator[Tensor]:
         """Up to 32 frames, each as `encode` returned it for one frame -> (H, W) for each, in order.

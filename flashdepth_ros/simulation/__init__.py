@@ -12,7 +12,8 @@ from .effects import Effects, disturb
 from .egl import SimulationError
 from .render import Frame, Renderer
 from .scene import Scene
-from .scenes import KINDS, make_scene
+from .scenes import KINDS, MATERIALS, make_scene
 
 __all__ = [
-    'KINDS', 'Effects', 'Frame', 'Renderer', 'Scene', 'SimulationError', 'disturb', 'make_scene']
+    'KINDS', 'MATERIALS', 'Effects', 'Frame', 'Renderer', 'Scene', 'SimulationError', 'disturb',
+    'make_scene']

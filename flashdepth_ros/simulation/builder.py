@@ -19,10 +19,13 @@ def quaternion(rotation: np.ndarray) -> np.ndarray:
 
 
 class Builder:
-    """Fills a MuJoCo specification."""
+    """Fills a MuJoCo specification.
 
-    def __init__(self, rng: np.random.Generator, shadows: bool):
-        self.rng, self.shadows = rng, shadows
+    bold: materials of dark and strong colours, with patterns that the others seldom have.
+    """
+
+    def __init__(self, rng: np.random.Generator, shadows: bool, bold: bool = False):
+        self.rng, self.shadows, self.bold = rng, shadows, bold
         self.spec = spec = mujoco.MjSpec()
         spec.stat.extent, spec.stat.center = 1.0, [0, 0, 0]  # znear and zfar are metres then
         spec.visual.map.znear, spec.visual.map.zfar = 0.03, 100.0
@@ -56,6 +59,8 @@ class Builder:
     def _cube(self) -> str:
         """Make a bright material for things; their tints colour it."""
         rng = self.rng
+        if self.bold:
+            return self.material(self._bold_texture(64), cube=True)
         first = hsv(rng.uniform(), rng.uniform(0, 0.15), rng.uniform(0.8, 1.0))
         second = hsv(rng.uniform(), rng.uniform(0, 0.6), rng.uniform(0.25, 1.0))
         pattern = rng.choice(list(PATTERNS), p=_odds(plain=5, cloudy=4, wood=4))
@@ -64,6 +69,9 @@ class Builder:
     def covering(self, bright: tuple[float, float], **likely: float) -> str:
         """Make the material of a floor, wall or ceiling, with values in the range `bright`."""
         rng = self.rng
+        if self.bold:
+            return self.material(self._bold_texture(128), cube=False,
+                                 per_metre=1 / rng.uniform(0.6, 2.5))
         hue = rng.uniform(0.02, 0.16) if rng.random() < 0.6 else rng.uniform()
         saturation = rng.beta(1.2, 4)
         first = hsv(hue, saturation, rng.uniform(*bright))
@@ -72,6 +80,13 @@ class Builder:
         pattern = rng.choice(list(PATTERNS), p=_odds(**likely))
         return self.material(make_texture(rng, pattern, first, second), cube=False,
                              per_metre=1 / rng.uniform(0.6, 2.5))
+
+    def _bold_texture(self, size: int) -> np.ndarray:
+        rng = self.rng
+        first = hsv(rng.uniform(), rng.uniform(0.5, 1.0), rng.uniform(0.15, 0.7))
+        second = hsv(rng.uniform(), rng.uniform(0.3, 1.0), rng.uniform(0.05, 0.9))
+        pattern = rng.choice(['motif', 'stripes', 'checks', 'speckles'])
+        return make_texture(rng, pattern, first, second, size)
 
     # ---- shapes ----
 

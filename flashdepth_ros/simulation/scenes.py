@@ -15,6 +15,8 @@ from .paths import Floor, Path, drive
 from .scene import Carriage, Mover, Scene, Visit
 
 KINDS = ('room', 'corridor', 'hall')
+BOLD = 'bold'
+MATERIALS = ('usual', BOLD)
 BOX = Item(0.4, 0.4, [Part('box', (0, 0, 0.3), (0.2, 0.2, 0.3), (0.55, 0.4, 0.25), 0)])  # visits
 NEAREST = 0.3  # metres that moving things keep from the camera, beyond half their size
 
@@ -201,21 +203,24 @@ def _visit(builder: Builder, floor: Floor, path: Path, begin: float, end: float)
 
 def make_scene(
     seed: int, kind: str | None = None, shadows: bool = False,
-    visit: tuple[float, float] | None = None,
+    visit: tuple[float, float] | None = None, materials: str = 'usual',
 ) -> Scene:
     """Return the scene of a seed (0 or more): the same one for the same arguments.
 
     kind: 'room', 'corridor' or 'hall'; None draws it. shadows: one lamp casts shadows, which
     makes rendering slower. visit: a box stands before the camera from one time to another, in
-    seconds, where there is room for it. Raises ValueError for another kind or a negative seed.
+    seconds, where there is room for it. materials: 'usual', or 'bold' for dark and strong colours
+    with large patterns on everything. Raises ValueError for another kind or a negative seed.
     """
     if seed < 0:
         raise ValueError(f'the seed of a scene is {seed}; it must be 0 or more')
     if kind is not None and kind not in KINDS:
         raise ValueError(f"there is no kind of scene '{kind}'; it must be {', '.join(KINDS)}")
+    if materials not in MATERIALS:
+        raise ValueError(f"there are no materials '{materials}', only {', '.join(MATERIALS)}")
     rng = np.random.default_rng([seed, KINDS.index(kind) + 1 if kind else 0])
     kind = kind or KINDS[rng.choice(3, p=[0.5, 0.3, 0.2])]
-    builder = Builder(rng, shadows)
+    builder = Builder(rng, shadows, bold=materials == BOLD)
     length, width, height = _size(rng, kind)
     architect = Architect(builder, height)
     ground, cover, ceiling = architect.coverings()

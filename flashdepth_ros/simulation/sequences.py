@@ -10,13 +10,14 @@ from .scenes import make_scene
 
 def drive_through(
     renderer: Renderer, seed: int, frames: int, rate: float = 10.0, kind: str | None = None,
-    effects: Effects = USUAL,
+    effects: Effects = USUAL, materials: str = 'usual',
 ) -> Iterator[Frame]:
     """Yield frames of the scene of a seed, `rate` a second, from the beginning of its path.
 
-    The pictures have the effects; depths and poses are true.
+    The pictures have the effects; depths and poses are true. kind, materials: see make_scene.
     """
-    yield from drive_scene(renderer, make_scene(seed, kind), frames, rate, effects)
+    scene = make_scene(seed, kind, materials=materials)
+    yield from drive_scene(renderer, scene, frames, rate, effects)
 
 
 def drive_scene(

@@ -82,12 +82,12 @@ def _simulated(options: argparse.Namespace, folder: Path) -> Iterator[Clip]:
     from ..simulation import Renderer
     from ..simulation.effects import NONE, USUAL
     from ..simulation.sequences import drive_through
-    with Renderer(*options.size) as renderer:
+    with Renderer(*options.size, options.hfov) as renderer:
         for seed in options.seeds:
             truth, pictures = FrameStore(folder / f'truth{seed}'), FrameStore(folder / f'rgb{seed}')
             for frame in drive_through(
                     renderer, seed, options.max_frames or SIMULATED_FRAMES, kind=options.kind,
-                    effects=USUAL if options.effects else NONE):
+                    effects=USUAL if options.effects else NONE, materials=options.materials):
                 truth.add(frame.depth)
                 pictures.add(frame.rgb)
             yield Clip(f'seed {seed}', len(truth), pictures.disparity, truth.depth, SIMULATED_CAP)

@@ -51,7 +51,7 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
     totals: dict[str, CostmapScores] = {}
     model = StreamingModel(options)
     try:
-        with Renderer(*options.size) as renderer:
+        with Renderer(*options.size, options.hfov) as renderer:
             for seed in tqdm(options.seeds, unit='scene', disable=None):
                 truth = FrameStore(folder / f'truth{seed}')
                 pictures, cells = _drive(options, renderer, seed, truth)
@@ -79,7 +79,8 @@ def _drive(
     from ..simulation.sequences import drive_scene
     frames = options.max_frames or SIMULATED_FRAMES
     first, last = (round(part * frames) for part in VISIT)
-    scene = make_scene(seed, options.kind, visit=((first - 0.5) / RATE, (last - 0.5) / RATE))
+    scene = make_scene(seed, options.kind, visit=((first - 0.5) / RATE, (last - 0.5) / RATE),
+                       materials=options.materials)
     pictures, poses = [], []
     for frame in drive_scene(renderer, scene, frames, RATE, USUAL if options.effects else NONE):
         truth.add(frame.depth)

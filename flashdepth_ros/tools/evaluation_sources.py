@@ -127,14 +127,15 @@ def of_simulation(options: argparse.Namespace, folder: Path) -> Iterator[Compare
     width, height = options.size
     model = StreamingModel(options)
     try:
-        with Renderer(width, height) as renderer:
+        with Renderer(width, height, options.hfov) as renderer:
             for seed in options.seeds:
                 truth = FrameStore(folder / f'truth{seed}')
                 poses: list[np.ndarray] = []
                 predictions = FrameStore(folder / f'predictions{seed}')
                 frames = drive_through(
                     renderer, seed, options.max_frames or SIMULATED_FRAMES,
-                    kind=options.kind, effects=USUAL if options.effects else NONE)
+                    kind=options.kind, effects=USUAL if options.effects else NONE,
+                    materials=options.materials)
                 model.predict(_pictures(frames, truth, poses), predictions)
                 matrices = np.broadcast_to(renderer.intrinsics.matrix, (len(poses), 3, 3))
                 yield ComparedSequence(f'{options.model}, seed {seed}', predictions, truth,

@@ -12,7 +12,6 @@ from torch import Tensor
 import torch.nn.functional as F
 
 from ..models.preprocess import MEAN, STD
-from ..simulation.effects import USUAL, Effects, disturb
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ def change_colours(rgb: Tensor, rng: np.random.Generator) -> Tensor:
 
 def simulated_camera(rgb: Tensor, rng: np.random.Generator, rate: float = 10.0) -> Tensor:
     """One clip (T, 3, H, W) in 0..1 through the simulated camera, from a moment of a long drive."""
+    from ..simulation.effects import USUAL, Effects, disturb  # needs MuJoCo
     strengths = Effects(*(float(rng.uniform(0, 2)) * usual for usual in astuple(USUAL)))
     seed, begin = int(rng.integers(2 ** 31)), int(rng.integers(1000))
     frames = (rgb.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy()

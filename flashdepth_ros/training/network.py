@@ -1,4 +1,4 @@
-"""flashdepth-nano as it is trained, and the checkpoint that it is exported to.
+"""Networks as they are trained: flashdepth-nano from nothing, and what it is exported to.
 
 Three things differ while training; none changes what the exported network computes:
 
@@ -8,17 +8,18 @@ Three things differ while training; none changes what the exported network compu
   which it starts; exporting multiplies the last layer by it;
 - attention is written as matrix products, which is faster backwards on a CPU than PyTorch's own.
 """
-from collections.abc import Iterator
-import contextlib
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 import torch.nn.functional as F
 from torch.nn.utils import parametrize
 
-from ..models import build_model
+from ..models import build_model, load_weights, model_spec, randomise
+from ..models.network import Network
 from ..models.vit import PATCH, TRAINED_GRID, ScaledProduct
+from .trainer import Learner
 
 MODEL = 'flashdepth-nano'
 POSITION_GRID = (9, 11)
@@ -127,7 +128,7 @@ def initialise(model: nn.Module, seed: int) -> None:
         last.bias.fill_(1.0)
 
 
-def training_network(seed: int = 0) -> nn.Module:
+def training_network(seed: int = 0) -> Network:
     """Build the network as it is trained; its step() gives inverse depth in OUTPUT_UNIT."""
     model = build_model(MODEL).requires_grad_(True).train()
     for block in model.pretrained.blocks:
@@ -143,13 +144,6 @@ def training_network(seed: int = 0) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
-@contextlib.contextmanager
-def positions_computed_once() -> Iterator[None]:
-    """Expand the position grid once for all steps within."""
-    with parametrize.cached():
-        yield
-
-
 def exported(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Turn the state dict of a network in training into one for build_model(MODEL), float32."""
     result = {}
@@ -161,3 +155,19 @@ def exported(state: dict[str, Tensor]) -> dict[str, Tensor]:
             value = OUTPUT_UNIT * value
         result[key] = value.contiguous().clone()
     return result
+
+
+def learner_of(name: str, weights: Path | None, seed: int = 0) -> Learner:
+    """Return a model of the registry to be trained, from a weights file or (None) from nothing.
+
+    From nothing flashdepth-nano has the form above; another is filled with random weights.
+    """
+    spec = model_spec(name)
+    if weights is None and name == MODEL:
+        return Learner(training_network(seed), spec, OUTPUT_UNIT, exported)
+    network = build_model(name)
+    if weights is None:
+        randomise(network, seed)
+    else:
+        load_weights(network, weights)
+    return Learner(network.float().to(memory_format=torch.channels_last), spec)

@@ -1,46 +1,60 @@
-"""Pictures of how training goes: sheets of image, truth and prediction, and the learning curve."""
-from collections.abc import Sequence as Rows
+"""Pictures of how training goes: sheets of picture, truth and prediction, and the curves."""
+from collections.abc import Sequence
 import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
-from torch import nn
 
 from ..images.preview import colour_depth
-from .held_out import predict, read_sequence
-from .shards import Shards
+from ..models.network import Network
+from ..models.spec import ModelSpec
+from ..scoring.metrics import DisparityFit, aligned_depth
+from .held_out import pictures, predict, true_depth
+from .mixture import Truth
+from .outputs import alignment
+from .recordings import Recording
 
 GAP = 4
 
 
 def contact_sheet(
-    network: nn.Module, shards: Shards, height: int, width: int, sequences: int = 20,
-    frame: int = 0, effects: bool = False, columns: int = 2,
+    network: Network, spec: ModelSpec, recordings: Sequence[Recording], truth: Truth,
+    most: int = 12, frame: int = 4, columns: int = 2,
 ) -> np.ndarray:
-    """Rows of image | truth | prediction of held-out sequences, RGB.
+    """Rows of picture | truth | prediction of recordings, RGB.
 
-    Inverse depth, near is bright; each prediction is brought to its truth by one scale.
+    Inverse depth, near is bright; each prediction is aligned with its truth as for the scores.
     """
-    cells = []
-    for index in range(min(sequences, len(shards))):
-        sequence = read_sequence(shards[index], height, width, effects)
-        output = predict(network, sequence.rgb[:frame + 1])[frame]
-        truth = sequence.truth[frame]
-        known = truth > 0
-        output = np.maximum(output, 1e-3)
-        predicted = np.median(truth[known] * output[known]) / output
-        near, far = np.percentile(truth[known], (1, 99))
-        rgb = (sequence.rgb[frame].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-        row = [rgb, *(cv2.cvtColor(colour_depth(depth, near, far, 'turbo'), cv2.COLOR_BGR2RGB)
-                      for depth in (np.where(known, truth, np.nan), predicted))]
-        row = [cv2.copyMakeBorder(cell, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3)
-               for cell in row]
-        cells.append(np.concatenate(row, axis=1))
+    cells: list[np.ndarray] = []
+    for recording in recordings[:most]:
+        last = min(frame, len(recording) - 1)
+        disparity = predict(network, spec, pictures(recording, last + 1))[last]
+        depth = true_depth(recording, truth, last + 1)[last]
+        known = depth > 0
+        if not known.any():
+            continue
+        fit = DisparityFit()
+        fit.add(disparity, depth, known)
+        predicted = aligned_depth(disparity, *fit.solve(alignment(spec)))
+        near, far = np.percentile(depth[known], (1, 99))
+        row = [np.asarray(recording.rgb[last]), *(
+            cv2.cvtColor(colour_depth(each, near, far, 'turbo'), cv2.COLOR_BGR2RGB)
+            for each in (np.where(known, depth, np.nan), predicted))]
+        cell = np.concatenate([
+            cv2.copyMakeBorder(each, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3)
+            for each in row], axis=1)
+        if cells and cell.shape != cells[0].shape:  # of another camera
+            cell = cv2.resize(cell, cells[0].shape[1::-1], interpolation=cv2.INTER_AREA)
+        cells.append(cell)
     while len(cells) % columns:
         cells.append(np.full_like(cells[0], 255))
     rows = [np.concatenate(cells[i:i + columns], axis=1) for i in range(0, len(cells), columns)]
-    return np.concatenate(rows)
+    return np.concatenate(rows) if rows else np.full((GAP, GAP, 3), 255, np.uint8)
+
+
+def save_picture(path: Path, rgb: np.ndarray) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
 
 
 def read_progress(path: Path) -> dict[str, np.ndarray]:
@@ -51,32 +65,22 @@ def read_progress(path: Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[name] or 'nan') for row in rows]) for name in names}
 
 
-def learning_curve(paths: Rows[Path], target: Path, lines: dict[str, float]) -> None:
-    """Draw loss, delta 1 and the error of change over frames seen.
-
-    lines: horizontal lines in the picture of delta 1, by their names (the baselines).
-    """
+def learning_curve(progress: Path, target: Path) -> None:
+    """Draw the loss's terms and the held-out scores over the steps."""
     from matplotlib.figure import Figure  # draws to files alone, without a screen
+    columns = read_progress(progress)
+    names = list(columns)
+    terms = names[names.index('loss'):names.index('norm')]
     figure = Figure(figsize=(13, 3.6), layout='constrained')
-    left, middle, right = figure.subplots(1, 3)
-    for path in paths:
-        progress = read_progress(path)
-        frames = progress['frames'] / 1000
-        left.plot(frames, progress['scale'], label='after one scale per clip')
-        left.plot(frames, progress['gradient'], label='gradient')
-        known = ~np.isnan(progress['delta1'])
-        middle.plot(frames[known], progress['delta1'][known], '.-', label='network')
-        known = ~np.isnan(progress['change_carried'])
-        right.plot(frames[known], progress['change_carried'][known], '.-', label='state carried')
-        right.plot(frames[known], progress['change_reset'][known], '.-', label='reset each frame')
-    for name, value in lines.items():
-        middle.axhline(value, color='grey', linestyle=':')
-        middle.text(0.99, value, name, fontsize=8, ha='right', va='bottom',
-                    transform=middle.get_yaxis_transform())
-    for axis, title in ((left, 'training loss'), (middle, 'held-out δ1'),
-                        (right, 'held-out error of change, with effects')):
-        axis.set_title(title)
-        axis.set_xlabel('thousand frames')
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+    panels = (('training loss', terms), ('δ1', [n for n in names if n.startswith('delta1')]),
+              ('held out', ['abs_rel', 'change_error']))
+    for axes, (title, lines) in zip(figure.subplots(1, 3), panels, strict=True):
+        for name in lines:
+            known = ~np.isnan(columns[name])
+            axes.plot(columns['step'][known], columns[name][known], '.-', label=name,
+                      linewidth=1.2, markersize=3)
+        axes.set_title(title)
+        axes.set_xlabel('step')
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
     figure.savefig(target, dpi=100)

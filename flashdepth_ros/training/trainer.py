@@ -1,27 +1,28 @@
-"""The optimisation: Muon and AdamW, two processes, an average of the weights, and how to go on.
+"""The optimisation: one step at a time, on any number of processes, and what going on takes.
 
-A run is a folder with last.pth (everything that going on takes, and under 'model' the averaged
-network, which load_weights reads), and progress.csv.
+Accelerate runs it: on a CPU, a GPU or many, in mixed precision.
 """
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+import contextlib
+from dataclasses import dataclass, field
 import math
-import os
 from pathlib import Path
+from typing import Any
 
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 import numpy as np
 import torch
 from torch import Tensor, nn
-import torch.distributed as dist
 
-from ..models.network import State
-from .batches import make_batch
-from .effects import SEQUENCE, SINGLE
-from .losses import LOSSES, total_loss
-from .network import OUTPUT_UNIT, exported, positions_computed_once, training_network
-from .shards import Shards
+from ..models.network import Network, State
+from ..models.spec import ModelSpec
+from .losses import LOSSES, mean_over_clips, total_loss
+from .mixture import Batch, Mixture
+from .outputs import inverse_depth
+from .parts import RATES, parameters_by_part
+from .state_file import load_optimiser, optimiser_tensors, read_tensors, write_tensors
 
-LOSS = LOSSES['log']
 MAX_NORM = 1.0         # of the gradient
 MAX_BAD_STEPS = 20     # in a row without a finite gradient, then training ends
 
@@ -32,198 +33,245 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; may differ from piece to piece.
+    """How to train.
 
-    clips: of a step, over all processes; frames: of each clip. lead: up to so many frames go before
-    these, a number drawn at each step, through which the state is carried without a gradient:
-    streams are longer than what a gradient can go back through. height, width: of the network's
-    frame, multiples of 14. muon_rate: of the ViT's matrices; rate: AdamW's, of all else. warm_up,
-    cool_down: steps over which the rates grow from and shrink to nothing; the cooling ends at
-    `cool_end` (0: no cooling). average: how much the averaged weights keep at a step. effects:
-    factor of how often images are changed (see effects.py).
+    loss: of LOSSES; loss_weights: of its terms, where others than its own. steps: in all. clips: of
+    a step, over all processes, each of which takes its share in `accumulate` parts; frames: of each
+    clip. lead: up to so many frames go before these, a number drawn at each step, through which the
+    state is carried without a gradient: streams are longer than what a gradient can go back
+    through. learn: parts that learn, or 'all'; rates: learning rates of parts, where others than
+    RATES. muon_rate: of the matrices of the encoder's blocks, by Muon; 0 is AdamW for all. warm_up:
+    steps in which the rates grow from nothing; cool_down: the share of all steps in which they
+    shrink to it, at the end. average: how much the averaged weights keep at a step.
     """
 
-    clips: int = 32
-    frames: int = 1
+    loss: str = 'log'
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    steps: int = 1000
+    clips: int = 4
+    accumulate: int = 1
+    frames: int = 5
     lead: int = 0
-    height: int = 98
-    width: int = 126
-    muon_rate: float = 2e-3
-    rate: float = 1e-3
-    weight_decay: float = 0.05
-    warm_up: int = 300
-    cool_down: int = 0
-    cool_end: int = 0
-    average: float = 0.999
-    effects: float = 1.0
+    learn: tuple[str, ...] = ('decoder', 'temporal')
+    rates: dict[str, float] = field(default_factory=dict)
+    muon_rate: float = 0.0
+    weight_decay: float = 0.01
+    warm_up: int = 50
+    cool_down: float = 0.4
+    average: float = 0.99
+    precision: str = 'fp32'
     seed: int = 0
-    bf16: bool = True
 
     def factor(self, step: int) -> float:
         """Return what the rates are multiplied by."""
-        factor = min(1.0, (step + 1) / max(self.warm_up, 1))
-        if self.cool_end:
-            factor *= min(1.0, max(0.0, (self.cool_end - step) / max(self.cool_down, 1)))
-        return factor
+        grow = min(1.0, (step + 1) / max(self.warm_up, 1))
+        shrink = min(1.0, (self.steps - step) / max(self.cool_down * self.steps, 1))
+        return grow * max(shrink, 0.0)
 
 
-def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the matrices of the ViT's blocks, which Muon takes, and all other parameters."""
-    matrices, others = [], []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            is_matrix = 'pretrained.blocks' in name and parameter.ndim == 2
-            (matrices if is_matrix else others).append(parameter)
-    return matrices, others
+@dataclass(frozen=True)
+class Learner:
+    """A network as it is trained, and as it is deployed.
+
+    factor: what its output is multiplied by to be in the spec's unit. exported: its state dict as
+    that of build_model.
+    """
+
+    network: Network
+    spec: ModelSpec
+    factor: float = 1.0
+    exported: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict
+
+
+class ClipModule(nn.Module):
+    """A network's clip() as what DistributedDataParallel wraps."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor, state: State, forget: Tensor | None) -> tuple[Tensor, State]:
+        return self.network.clip(frames, state, forget)
+
+
+def accelerator(precision: str = 'fp32', device: str = 'auto') -> Accelerator:
+    """Return what runs a training; device: auto or cpu."""
+    return Accelerator(
+        cpu=device == 'cpu', mixed_precision='no' if precision == 'fp32' else precision,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
 
 
 class Trainer:
     """One process of a training.
 
-    rank, processes: which of how many; with more than one, torch.distributed is initialised.
+    Attributes: step_number; frames_seen; skipped, steps without a finite gradient; average, the
+    averaged weights.
     """
 
-    def __init__(self, plan: Plan, shards: Shards, rank: int = 0, processes: int = 1):
-        self.plan, self.shards, self.rank, self.processes = plan, shards, rank, processes
-        if not hasattr(torch.optim, 'Muon'):
-            raise TrainingError(f'training needs PyTorch 2.9 or later, for its optimiser Muon; '
-                                f'this is {torch.__version__}')
-        if plan.clips % processes:
-            raise TrainingError(f'{plan.clips} clips cannot be shared by {processes} processes')
-        if plan.frames > shards.clip_shape[0] or (
-                plan.frames + plan.lead > 1 and not shards.continuous):
+    def __init__(self, plan: Plan, learner: Learner, mixture: Mixture, runner: Accelerator):
+        self.plan, self.learner, self.mixture, self.runner = plan, learner, mixture, runner
+        shares = runner.num_processes * plan.accumulate
+        if plan.clips % shares:
             raise TrainingError(
-                f'{shards.folder} has clips of {shards.clip_shape[0]} frames'
-                f'{"" if shards.continuous else " that do not follow each other"}, and '
-                f'{plan.frames} frames that do are asked for: render others with make_scenes '
-                f'--frames and --interval')
-        self.model = training_network(plan.seed)
-        matrices, others = split_parameters(self.model)
-        self.parameters = [*matrices, *others]
-        self.muon = torch.optim.Muon(
-            matrices, lr=plan.muon_rate, weight_decay=plan.weight_decay,
-            adjust_lr_fn='match_rms_adamw', ns_steps=4)
-        # no decay of gains, biases and the position grid
-        decayed = [p for p in others if p.ndim > 1 and p.shape[0] > 1]
-        rest = [p for p in others if not (p.ndim > 1 and p.shape[0] > 1)]
-        self.adamw = torch.optim.AdamW(
-            [{'params': decayed, 'weight_decay': plan.weight_decay},
-             {'params': rest, 'weight_decay': 0.0}], lr=plan.rate, betas=(0.9, 0.98), fused=True)
+                f'{plan.clips} clips a step cannot be shared by {runner.num_processes} processes '
+                f'in {plan.accumulate} parts each: take a multiple of {shares}')
+        self.loss = LOSSES[plan.loss]
+        if self.loss.metric and not learner.spec.unit.is_metric:
+            raise TrainingError(
+                f"the loss '{plan.loss}' compares with metres, and the depth of "
+                f'{learner.spec.name} has a scale and a shift of its own: take --loss vda')
+        self.weights = self.loss.weights | plan.loss_weights
+        if unknown := self.weights.keys() - self.loss.weights.keys():
+            raise TrainingError(f"the loss '{plan.loss}' has no term {', '.join(unknown)}, but: "
+                                f'{", ".join(self.loss.weights)}')
+        mixture.check(plan.frames + plan.lead)
+        network = learner.network
+        self.parameters = [p for part in parameters_by_part(network, plan.learn).values()
+                           for p in part.values()]
+        optimisers = self._optimisers()
+        self.module, *self.optimisers = runner.prepare(ClipModule(network), *optimisers)
+        self._base_rates = [[group['lr'] for group in each.param_groups]
+                            for each in self.optimisers]
         self.average = {key: value.detach().clone()
-                        for key, value in self.model.state_dict().items()}
-        self.step_number = 0
-        self.frames_seen = 0
-        self.skipped = 0
-        self._bad_steps = 0
+                        for key, value in network.state_dict().items()}
+        self.step_number = self.frames_seen = self.skipped = self._bad_steps = 0
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        plan, rates = self.plan, RATES | self.plan.rates
+        groups, matrices = [], []
+        for part, parameters in parameters_by_part(self.learner.network, plan.learn).items():
+            plain = []
+            for name, parameter in parameters.items():
+                is_matrix = '.blocks.' in name and part == 'encoder' and parameter.ndim == 2
+                (matrices if is_matrix and plan.muon_rate else plain).append(parameter)
+            # no decay of gains, biases and tables of one row
+            for decay in (True, False):
+                some = [p for p in plain if (p.ndim > 1 and p.shape[0] > 1) == decay]
+                if some:
+                    groups.append({'params': some, 'lr': rates[part],
+                                   'weight_decay': plan.weight_decay if decay else 0.0})
+        optimisers: list[torch.optim.Optimizer] = []
+        if groups:
+            optimisers.append(torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True))
+        if matrices:
+            if not hasattr(torch.optim, 'Muon'):
+                raise TrainingError(f'Muon came with PyTorch 2.9, and this is {torch.__version__}: '
+                                    f'leave --muon-rate')
+            optimisers.append(torch.optim.Muon(
+                matrices, lr=plan.muon_rate, weight_decay=plan.weight_decay,
+                adjust_lr_fn='match_rms_adamw', ns_steps=4))
+        return optimisers
 
     # ---- one step ------------------------------------------------------------------------------
 
-    def forward(self, frames: Tensor, lead: int = 0) -> Tensor:
-        """Clips (N, T, 3, H, W) -> raw output in 100/m, (N, T - lead, H, W), the state carried."""
-        clips, _, _, height, width = frames.shape
-        state = self.model.initial_state(clips, height, width)
-        with torch.no_grad():
-            _, state = self._steps(frames[:, :lead], state)
-        outputs, _ = self._steps(frames[:, lead:], state)
-        return OUTPUT_UNIT * torch.stack(outputs, dim=1).float()
+    def forward(self, batch: Batch, lead: int = 0) -> Tensor:
+        """Inverse depth (N, T - lead, H, W) of a batch's clips, the state carried."""
+        frames, forget = batch.frames, batch.forget
+        state = self.learner.network.initial_state(len(frames), *frames.shape[-2:])
+        if lead:
+            with torch.no_grad():
+                _, state = self.module(frames[:, :lead], state,
+                                       None if forget is None else forget[:, :lead])
+        output, _ = self.module(frames[:, lead:], state,
+                                None if forget is None else forget[:, lead:])
+        return inverse_depth(self.learner.factor * output, self.learner.spec,
+                             batch.depth[:, lead:], batch.mask[:, lead:])
 
-    def _steps(self, frames: Tensor, state: State) -> tuple[list[Tensor], State]:
-        outputs = []
-        # both contexts keep what they made of a weight, with its gradient or without
-        with (positions_computed_once(),
-              torch.autocast('cpu', torch.bfloat16, enabled=self.plan.bf16)):
-            for frame in frames.unbind(1):
-                raw, state = self.model.step(
-                    frame.contiguous(memory_format=torch.channels_last), state)
-                outputs.append(raw)
-        return outputs, state
-
-    def _reduce_gradients(self) -> float:
-        """Average the gradients over the processes, clip them, and return their norm."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if self.processes > 1:
-            flat = torch.cat([g.flatten() for g in gradients])
-            dist.all_reduce(flat)
-            flat /= self.processes
-            for gradient, part in zip(
-                    gradients, flat.split([g.numel() for g in gradients]), strict=True):
-                gradient.copy_(part.view_as(gradient))
-        return float(nn.utils.clip_grad_norm_(self.parameters, MAX_NORM))
+    def losses(self, batch: Batch, lead: int = 0) -> dict[str, Tensor]:
+        """Return the mean of the loss's terms over a batch's clips."""
+        return mean_over_clips(self.loss, self.forward(batch, lead), batch.depth[:, lead:],
+                               batch.mask[:, lead:])
 
     def step(self) -> dict[str, float]:
-        """Take one step and return this process's loss terms and the gradient's norm."""
-        plan = self.plan
-        strength = SINGLE if plan.frames + plan.lead == 1 else SEQUENCE
+        """Take one step and return the loss, its terms and the gradient's norm, over all clips."""
+        plan, runner = self.plan, self.runner
         # the same in all processes
         lead = int(np.random.default_rng((plan.seed, self.step_number)).integers(plan.lead + 1))
-        frames, depth = make_batch(
-            self.shards, plan.clips // self.processes, lead + plan.frames,
-            (plan.height, plan.width), strength.scaled(plan.effects),
-            (plan.seed, self.step_number, self.rank))
-        depth = depth[:, lead:]
-        terms = LOSS.terms(self.forward(frames, lead), depth, depth > 0)
-        loss = total_loss(terms, LOSS.weights)
-        for parameter in self.parameters:
-            parameter.grad = None
-        loss.backward()
-        norm = self._reduce_gradients()
-        # the norm is of the reduced gradient, so all processes decide alike
-        if math.isfinite(norm):
-            self._bad_steps = 0
-            factor = plan.factor(self.step_number)
-            for optimiser, rate in ((self.muon, plan.muon_rate), (self.adamw, plan.rate)):
-                for group in optimiser.param_groups:
-                    group['lr'] = rate * factor
-                optimiser.step()
-            decay = min(plan.average, (self.step_number + 1) / (self.step_number + 10))
-            current = self.model.state_dict()
-            torch._foreach_lerp_(
-                list(self.average.values()), [current[key] for key in self.average], 1 - decay)
-        else:
+        share = plan.clips // (runner.num_processes * plan.accumulate)
+        rows = []
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        for part in range(plan.accumulate):
+            first = (runner.process_index * plan.accumulate + part) * share
+            batch = self.mixture.batch(
+                self.step_number, first, share, lead + plan.frames).to(runner.device)
+            waits = part < plan.accumulate - 1
+            with runner.no_sync(self.module) if waits else contextlib.nullcontext():
+                terms = self.losses(batch, lead)
+                loss = total_loss(terms, self.weights)
+                runner.backward(loss / plan.accumulate)
+            rows.append(torch.stack([loss.detach(), *(each.detach() for each in terms.values())]))
+        norm = float(runner.clip_grad_norm_(self.parameters, MAX_NORM))
+        self._update(norm)
+        values = runner.reduce(torch.stack(rows).mean(0), 'mean').tolist()
+        self.step_number += 1
+        self.frames_seen += plan.clips * plan.frames
+        return {**dict(zip(('loss', *terms), values, strict=True)), 'norm': norm}
+
+    def _update(self, norm: float) -> None:
+        """Change the weights, unless the gradient, which is that of all processes, is not finite.
+
+        A scaler of float16 has to see such a gradient: it takes a smaller scale then.
+        """
+        if not math.isfinite(norm):
             self.skipped += 1
             self._bad_steps += 1
             if self._bad_steps > MAX_BAD_STEPS:
                 raise TrainingError(
                     f'the gradient was not finite {self._bad_steps} times in a row at step '
-                    f'{self.step_number}: go on from an earlier checkpoint with smaller rates')
-        self.step_number += 1
-        self.frames_seen += plan.clips * plan.frames
-        return {'loss': loss.item(), 'norm': norm,
-                **{name: value.item() for name, value in terms.items()}}
+                    f'{self.step_number}: go on with smaller --rate, or with --precision bf16')
+            if self.runner.scaler is None:
+                return
+        factor = self.plan.factor(self.step_number)
+        for optimiser, base in zip(self.optimisers, self._base_rates, strict=True):
+            for group, rate in zip(optimiser.param_groups, base, strict=True):
+                group['lr'] = rate * factor
+            optimiser.step()
+        if math.isfinite(norm):
+            self._bad_steps = 0
+            decay = min(self.plan.average, (self.step_number + 1) / (self.step_number + 10))
+            current = self.learner.network.state_dict()
+            for key, value in self.average.items():
+                if value.is_floating_point():
+                    value.lerp_(current[key], 1 - decay)
 
-    # ---- checkpoints ---------------------------------------------------------------------------
+    # ---- what going on takes -------------------------------------------------------------------
 
-    def save(self, path: Path) -> None:
-        """Write everything that going on takes; the file appears only when it is whole."""
-        content = {
-            'model': exported(self.average),
-            'training': {
-                'network': self.model.state_dict(), 'average': self.average,
-                'muon': self.muon.state_dict(), 'adamw': self.adamw.state_dict(),
-                'step': self.step_number, 'frames': self.frames_seen, 'plan': asdict(self.plan)}}
-        temporary = path.with_suffix('.part')
-        torch.save(content, temporary)
-        os.replace(temporary, path)
+    def weights_now(self) -> dict[str, Tensor]:
+        """Return the averaged weights as those of build_model."""
+        return self.learner.exported({key: value.cpu() for key, value in self.average.items()})
 
-    def load(self, path: Path) -> None:
-        """Go on from a file that save() wrote; the plan stays this trainer's."""
-        content = torch.load(path, map_location='cpu', weights_only=True)
+    def save(self, path: Path, about: dict[str, Any]) -> None:
+        """Write everything that going on takes, and `about`."""
+        tensors = {f'network/{key}': value
+                   for key, value in self.learner.network.state_dict().items()}
+        tensors |= {f'average/{key}': value for key, value in self.average.items()}
+        for index, optimiser in enumerate(self.optimisers):
+            tensors |= optimiser_tensors(optimiser, f'optimiser{index}')
+        scaler = {} if self.runner.scaler is None else self.runner.scaler.state_dict()
+        write_tensors(path, tensors, {
+            **about, 'step': self.step_number, 'frames': self.frames_seen,
+            'skipped': self.skipped, 'scaler': scaler})
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Go on from a file that save() wrote; return its `about`. The plan stays this trainer's."""
+        tensors, about = read_tensors(path)
         try:
-            training = content['training']
-            self.model.load_state_dict(training['network'])
-            self.average = {key: value.clone() for key, value in training['average'].items()}
-            self.muon.load_state_dict(training['muon'])
-            self.adamw.load_state_dict(training['adamw'])
-            self.step_number, self.frames_seen = training['step'], training['frames']
+            parts: dict[str, dict[str, Tensor]] = {'network': {}, 'average': {}}
+            for key, value in tensors.items():
+                group, _, name = key.partition('/')
+                if group in parts:
+                    parts[group][name] = value
+            self.learner.network.load_state_dict(parts['network'])
+            for key, value in self.average.items():
+                value.copy_(parts['average'][key])
+            for index, optimiser in enumerate(self.optimisers):
+                load_optimiser(optimiser, tensors, f'optimiser{index}')
+            if self.runner.scaler is not None and about['scaler']:
+                self.runner.scaler.load_state_dict(about['scaler'])
+            self.step_number, self.frames_seen = about['step'], about['frames']
+            self.skipped = about['skipped']
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
-            raise TrainingError(f'{path} is no checkpoint of this training ({error})') from error
-
-
-def mean_terms(rows: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Average the loss terms of some steps, leaving out what is not finite."""
-    rows = list(rows)
-    result = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows if math.isfinite(row[name])]
-        result[name] = sum(values) / len(values) if values else math.nan
-    return result
+            raise TrainingError(f'{path} is of another training ({error}): give another folder, '
+                                f'or the options of that training') from error
+        return about
