@@ -74,7 +74,7 @@ bench: build
 
 soak: build
 	$(ENVIRONMENT) && SOAK=full python -m pytest test/soak test/engines/test_equality.py \
-	  test/engines/test_tensorrt.py $(PYTEST_OPTIONS)
+	  test/engines/test_tensorrt.py test/training/test_every_model.py $(PYTEST_OPTIONS)
 
 gpu:
 	$(PYTHON) test/gpu/verify.py $(GPU_OPTIONS)

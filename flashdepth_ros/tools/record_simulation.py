@@ -26,10 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ..simulation import Renderer
         from ..simulation.effects import NONE, USUAL
         from ..simulation.sequences import drive_through
-        with Renderer(*options.size, options.hfov) as renderer, BagWriter(options.output) as bag:
+        with Renderer(*options.size, hfov=options.hfov) as renderer, \
+                BagWriter(options.output) as bag:
             for frame in tqdm(drive_through(
                     renderer, options.seed, options.frames, options.rate, options.kind,
-                    USUAL if options.effects else NONE, options.materials), total=options.frames, disable=None):
+                    USUAL if options.effects else NONE, options.materials),
+                    total=options.frames, disable=None):
                 # a bag does not begin at 0, which is no time in ROS
                 bag.write(round((1 + frame.time) * 1e9), frame.rgb, frame.depth,
                           renderer.intrinsics)

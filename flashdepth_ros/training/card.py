@@ -78,8 +78,8 @@ Load it with `model.name: {spec.name}` and `model.weights:` this folder's `weigh
 
 {score_table(scores)}
 
-Of the first frames of whole recordings, none of which was trained on. `held out` chose the step, so it
-is a little too good; judge on a drive that had no part in the training (`evaluate`).
+Of the first frames of whole recordings, none of which was trained on. `held out` chose the step, so
+it is a little too good; judge on a drive that had no part in the training (`evaluate`).
 
 ![curve](curve.png)
 

@@ -1,10 +1,10 @@
 """A training from its beginning to its end, in a folder that it can be taken up from.
 
-    weights.safetensors   the best weights so far by the held-out recordings; model.weights takes it
-    state.safetensors     everything that going on takes
-    progress.csv          loss and scores; curve.png and events.* (TensorBoard) show them
-    held_out.png          picture, truth, prediction
-    README.md             the model card
+weights.safetensors   the best weights so far by the held-out recordings; model.weights takes it
+state.safetensors     everything that going on takes
+progress.csv          loss and scores; curve.png and events.* (TensorBoard) show them
+held_out.png          picture, truth, prediction
+README.md             the model card
 """
 from collections.abc import Sequence
 import csv

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 import torch
 from torch import Tensor
 
@@ -24,7 +24,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, An
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(path, 'pt') as file:
         about = json.loads((file.metadata() or {}).get('about', '{}'))
-        return {key: file.get_tensor(key) for key in file.keys()}, about
+    return load_file(path), about
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
@@ -43,4 +43,10 @@ def load_optimiser(
         if key.startswith(f'{prefix}.'):
             _, index, name = key.rsplit('.', 2)
             state.setdefault(int(index), {})[name] = value
+    parameters = [each for group in optimiser.param_groups for each in group['params']]
+    for index, values in state.items():
+        for name, value in values.items():
+            if value.shape == parameters[index].shape:
+                # laid out in memory as the parameter, which fused optimisers rely on
+                values[name] = torch.empty_like(parameters[index]).copy_(value)
     optimiser.load_state_dict({**optimiser.state_dict(), 'state': state})

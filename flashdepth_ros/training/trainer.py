@@ -254,7 +254,7 @@ class Trainer:
             'skipped': self.skipped, 'scaler': scaler})
 
     def load(self, path: Path) -> dict[str, Any]:
-        """Go on from a file that save() wrote; return its `about`. The plan stays this trainer's."""
+        """Go on from a file that save() wrote, with this trainer's plan; return its `about`."""
         tensors, about = read_tensors(path)
         try:
             parts: dict[str, dict[str, Tensor]] = {'network': {}, 'average': {}}

@@ -1,4 +1,4 @@
-"""A clip at once is the same as stepping through it, in its outputs, its state and its gradients."""
+"""A clip at once is the same as stepping through it: outputs, state and gradients."""
 from functools import partial
 
 from goldens import seeded_model

@@ -3,10 +3,12 @@ import numpy as np
 import pytest
 import torch
 
-from flashdepth_ros.training.batches import make_batch
-from flashdepth_ros.training.effects import SEQUENCE, Strength, apply_effects
-from flashdepth_ros.training.held_out import Sequence, best_ramp, score
+from flashdepth_ros.training import held_out
+from flashdepth_ros.training.effects import Strength, apply_effects
+from flashdepth_ros.training.held_out import BENDS, best_ramp
 from flashdepth_ros.training.losses import LOSSES, log_inverse_depth, mean_over_clips
+from flashdepth_ros.training.mixture import Truth
+from flashdepth_ros.training.recordings import Recording
 
 
 def depths(frames=3):
@@ -82,34 +84,35 @@ def test_outputs_below_zero_are_pulled_up():
     assert (values[1:] > values[:-1]).all()
 
 
-def sequence(truth):
+def score(disparity, truth):
     frames, height, width = truth.shape
-    return Sequence(torch.zeros(frames, 3, height, width), truth,
-                    np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1.0]]),
-                    np.stack([np.eye(4)] * frames))
+    camera = np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1.0]])
+    recording = Recording('made', np.zeros((frames, height, width, 3), np.uint8),
+                          truth.astype(np.float16), 10.0, camera, np.stack([np.eye(4)] * frames))
+    return held_out.score(disparity, recording, Truth(flying=True))
 
 
 def test_scores_of_known_errors():
     truth = np.full((4, 10, 12), 2.0)
     truth[:, :, :3] = 4.0
-    exact = score(37 / truth, sequence(truth))  # any unit
+    exact = score(37 / truth, truth)  # any unit
     assert exact.delta1 == 1 and exact.abs_rel == pytest.approx(0, abs=1e-9)
     assert exact.change_error == pytest.approx(0, abs=1e-9)
     off = 1 / truth
     off[:, :, :3] *= 2  # a quarter of the pixels at half of their depth; the scale is the others'
-    known = score(off, sequence(truth))
+    known = score(off, truth)
     assert known.delta1 == pytest.approx(0.75) and known.abs_rel == pytest.approx(0.125)
     jumping = 1 / truth
     jumping[1::2] *= 1.1
-    assert score(jumping, sequence(truth)).tae_percent > 5
+    assert score(jumping, truth).tae_percent > 5
 
 
 def test_the_best_ramp_of_a_floor_is_the_floor():
     rows = np.linspace(0, 1, 40)[None, :, None]
     truth = np.broadcast_to(1 / (0.1 + 0.6 * rows), (2, 40, 30))
-    assert score(best_ramp(sequence(truth)), sequence(truth)).delta1 > 0.97
+    assert score(best_ramp(truth), truth).delta1 > 0.97
     wall = np.broadcast_to(1 / (0.1 + 0.6 * np.linspace(0, 1, 30)), (2, 40, 30))
-    assert score(best_ramp(sequence(wall)), sequence(wall)).delta1 < 0.5
+    assert score(best_ramp(wall, BENDS), wall).delta1 < 0.5
 
 
 def test_effects_come_from_the_seed():
@@ -127,17 +130,3 @@ def test_flicker_and_occlusion_hit_frames_alone():
     seen = apply_effects(frames, np.random.default_rng(3), Strength(0, 0, 0.4, 0.3))
     hit = [float((frame - 0.5).abs().max()) > 0.06 for frame in seen]
     assert 10 < sum(hit) < 35
-
-
-def test_batches_come_from_the_seed(shards):
-    frames, height, width, _ = shards.clip_shape
-
-    def batch(seed):
-        return make_batch(shards, 3, 2, (height, width), SEQUENCE, (seed, 5, 0))
-
-    first, again, other = batch(0), batch(0), batch(1)
-    assert first[0].shape == (3, 2, 3, height, width) and first[1].shape == (3, 2, height, width)
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], other[0])
-    small = make_batch(shards, 1, frames, (42, 56), SEQUENCE, (0, 0, 0))
-    assert small[0].shape == (1, frames, 3, 42, 56) and (small[1] > 0).any()

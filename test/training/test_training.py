@@ -1,25 +1,23 @@
-"""Training lowers the loss, goes on where it stopped, and writes what it says."""
-import csv
+"""Training lowers the loss, and its state is all that going on takes."""
 from dataclasses import replace
-import subprocess
-import sys
 
+from accelerate.state import AcceleratorState
 import pytest
-from safetensors.torch import load_file
 import torch
 
-from flashdepth_ros.models import build_model, load_weights
-from flashdepth_ros.tools import train_nano
-from flashdepth_ros.training.batches import make_batch
-from flashdepth_ros.training.effects import SINGLE
-from flashdepth_ros.training.losses import LOSSES, total_loss
-from flashdepth_ros.training.shards import Shards, write_shard
-from flashdepth_ros.training.trainer import Plan, Trainer
+from flashdepth_ros.models import build_model
+from flashdepth_ros.training.effects import SEQUENCE
+from flashdepth_ros.training.losses import total_loss
+from flashdepth_ros.training.mixture import Mixture, Truth
+from flashdepth_ros.training.network import learner_of
+from flashdepth_ros.training.parts import PartError, parameters_by_part
+from flashdepth_ros.training.recordings import of_shards
+from flashdepth_ros.training.trainer import Plan, Trainer, TrainingError, accelerator
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(torch.optim, 'Muon'), reason='the optimiser Muon came with PyTorch 2.9')
-
-PLAN = Plan(clips=2, frames=2, height=42, width=56, warm_up=5, average=0.5, bf16=False)
+SIZE = 42, 56
+ALL = {'encoder': 1e-3, 'decoder': 1e-3, 'temporal': 1e-3}
+PLAN = Plan(clips=2, frames=2, steps=6, warm_up=2, average=0.5, learn=('all',), rates=ALL,
+            muon_rate=2e-3)
 
 
 @pytest.fixture(autouse=True)
@@ -31,129 +29,134 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def loss_of(raw, depth):
-    loss = LOSSES['log']
-    return total_loss(loss.terms(raw, depth, depth > 0), loss.weights)
+def trainer(recordings, plan=PLAN, model='flashdepth-nano', weights=None, effects=1.0, **more):
+    AcceleratorState._reset_state(reset_partial_state=True)  # it allows one precision a process
+    mixture = Mixture([(1.0, recordings)], SIZE, SEQUENCE.scaled(effects), Truth(), plan.seed,
+                      **more)
+    return Trainer(plan, learner_of(model, weights), mixture, accelerator(plan.precision, 'cpu'))
 
 
-def test_some_steps_lower_the_loss_on_two_scenes(shards):
-    plan = replace(PLAN, clips=4, frames=1, effects=0, muon_rate=1e-3, rate=5e-4)
-    trainer = Trainer(plan, shards)
-    frames, depth = make_batch(shards, 4, 4, (42, 56), SINGLE.scaled(0), (0,))
+@pytest.fixture
+def recordings(shards):
+    return of_shards(shards)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, 'Muon'), reason='Muon came with PyTorch 2.9')
+def test_some_steps_lower_the_loss_on_two_scenes(recordings):
+    plan = replace(PLAN, clips=4, frames=1, steps=200, cool_down=0.0, warm_up=5, muon_rate=1e-3,
+                   rates=dict.fromkeys(ALL, 5e-4))
+    learning = trainer(recordings, plan, effects=0)
+    batch = learning.mixture.batch(1000, 0, 4, 4)
 
     def loss():
         with torch.no_grad():
-            return float(loss_of(trainer.forward(frames), depth))
+            return float(total_loss(learning.losses(batch), learning.weights))
     before = loss()
-    for _ in range(25):
-        trainer.step()
-    assert loss() < 0.8 * before
+    for _ in range(15):
+        learning.step()
+    assert loss() < 0.85 * before
 
 
-def test_frames_before_lead_the_state_in_without_a_gradient(shards):
-    frames, depth = make_batch(shards, 2, 9, (42, 56), SINGLE.scaled(0), (1,))  # clips have four
-    for clip in depth:  # there and back: what was three frames before or after comes again
-        assert all(any(torch.equal(clip[i], clip[j]) for j in range(9) if j != i) for i in (0, 8))
-    trainer = Trainer(replace(PLAN, bf16=True, lead=7), shards)
-    torch.nn.init.normal_(trainer.model.mamba.final_layer[1].weight)  # zero: no memory yet
-    whole = trainer.forward(frames)
-    tail = trainer.forward(frames, 7)
-    assert torch.equal(tail, whole[:, 7:])
-    assert not torch.equal(tail, trainer.forward(frames[:, 7:]))
-    loss_of(tail, depth[:, 7:]).backward()
-    for parameter in trainer.parameters:  # none is lost to what was kept without one
-        assert parameter.grad is None or parameter.grad.isfinite().all()
-    assert sum(parameter.grad is not None for parameter in trainer.parameters) == len(
-        trainer.parameters)
-    assert trainer.step()['loss'] > 0
+def test_frames_before_lead_the_state_in_without_a_gradient(recordings):
+    learning = trainer(recordings, replace(PLAN, lead=5, muon_rate=0.0))
+    batch = learning.mixture.batch(0, 0, 2, 7)
+    with torch.no_grad():  # zero: no memory yet
+        learning.learner.network.mamba.final_layer[1].weight.copy_(torch.eye(32))
+        whole = learning.forward(batch)
+        alone = learning.forward(replace(batch, frames=batch.frames[:, 5:],
+                                         depth=batch.depth[:, 5:], mask=batch.mask[:, 5:]))
+    tail = learning.forward(batch, 5)
+    torch.testing.assert_close(tail, whole[:, 5:], rtol=1e-3, atol=1e-2)
+    assert (alone - tail).abs().max() > 0.3
 
 
-def test_a_clip_of_one_frame_is_a_camera_that_stands_still(shards, tmp_path):
-    clip = shards[0]
-    write_shard(tmp_path / 'shard_0', [replace(clip, rgb=clip.rgb[:1], depth=clip.depth[:1])])
-    _, depth = make_batch(Shards(tmp_path), 1, 5, (42, 56), SINGLE.scaled(0), (3,))
-    assert depth.shape[:2] == (1, 5) and torch.equal(depth[0, 0], depth[0, 4])
+def test_no_gradient_is_lost_to_what_the_frames_before_left_in_half_precision(recordings):
+    """Autocast keeps the weights that it has converted, also those without a gradient."""
+    learning = trainer(recordings, replace(PLAN, precision='bf16', lead=5, muon_rate=0.0))
+    learning.forward(learning.mixture.batch(0, 0, 2, 7), 5).sum().backward()
+    for parameter in learning.parameters:
+        assert parameter.grad is not None and parameter.grad.isfinite().all()
+    assert learning.step()['loss'] > 0
 
 
-def test_going_on_gives_the_same_numbers(shards, tmp_path):
-    whole = Trainer(PLAN, shards)
-    expected = [whole.step() for _ in range(6)]
-    first = Trainer(PLAN, shards)
-    rows = [first.step() for _ in range(3)]
-    first.save(tmp_path / 'last.pth')
-    second = Trainer(PLAN, shards)
-    second.load(tmp_path / 'last.pth')
-    rows += [second.step() for _ in range(3)]
+@pytest.mark.skipif(not hasattr(torch.optim, 'Muon'), reason='Muon came with PyTorch 2.9')
+def test_going_on_gives_the_same_numbers(recordings, tmp_path):
+    whole = trainer(recordings)
+    expected = [whole.step() for _ in range(4)]
+    first = trainer(recordings)
+    rows = [first.step() for _ in range(2)]
+    first.save(tmp_path / 'state.safetensors', {'best': 0.5})
+    second = trainer(recordings)
+    assert second.load(tmp_path / 'state.safetensors')['best'] == 0.5
+    rows += [second.step() for _ in range(2)]
     assert rows == expected
-    assert (second.step_number, second.frames_seen) == (6, 24)
-    for key, value in whole.model.state_dict().items():
-        assert torch.equal(value, second.model.state_dict()[key]), key
+    assert (second.step_number, second.frames_seen) == (4, 16)
+    for key, value in whole.learner.network.state_dict().items():
+        assert torch.equal(value, second.learner.network.state_dict()[key]), key
         assert torch.equal(whole.average[key], second.average[key]), key
+    other = trainer(recordings, model='depth-anything-v2-s', plan=replace(
+        PLAN, loss='vda', muon_rate=0.0))
+    with pytest.raises(TrainingError, match='another training'):
+        other.load(tmp_path / 'state.safetensors')
 
 
-def test_a_gradient_that_is_not_finite_changes_nothing(shards):
-    trainer = Trainer(PLAN, shards)
-    trainer.step()
-    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
-    plain = trainer.forward
-    trainer.forward = lambda frames, lead: plain(frames, lead) * float('nan')
-    trainer.step()
-    assert trainer.skipped == 1
+def test_parts_that_go_one_after_the_other_are_the_batch_at_once(recordings):
+    plan = replace(PLAN, muon_rate=0.0, clips=4)
+    at_once, in_parts = trainer(recordings, plan), trainer(recordings, replace(plan, accumulate=2))
+    for _ in range(2):
+        one, two = at_once.step(), in_parts.step()
+        for name, value in one.items():
+            assert two[name] == pytest.approx(value, rel=2e-3), name
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(recordings):
+    learning = trainer(recordings, replace(PLAN, muon_rate=0.0))
+    learning.step()
+    before = {key: value.clone() for key, value in learning.learner.network.state_dict().items()}
+    plain = learning.forward
+    learning.forward = lambda batch, lead: plain(batch, lead) * float('nan')
+    learning.step()
+    assert learning.skipped == 1
     assert all(torch.equal(value, before[key])
-               for key, value in trainer.model.state_dict().items())
+               for key, value in learning.learner.network.state_dict().items())
+    learning._bad_steps = 20
+    with pytest.raises(TrainingError, match='not finite 21 times'):
+        learning.step()
 
 
-def run_alone(*arguments):
-    """Run the tool in a process of its own: it forks, which PyTorch bears only before any work."""
-    return subprocess.run([sys.executable, '-m', 'flashdepth_ros.tools.train_nano', *arguments],
-                          capture_output=True, text=True)
+def test_only_the_parts_that_are_named_learn(recordings):
+    plan = Plan(learn=('temporal',), clips=2, frames=2, rates={'temporal': 1e-2}, warm_up=1)
+    learning = trainer(recordings, plan)
+    torch.nn.init.normal_(learning.learner.network.mamba.final_layer[1].weight, std=0.1)
+    before = {key: value.clone() for key, value in learning.learner.network.state_dict().items()}
+    learning.step()
+    changed = {key for key, value in learning.learner.network.state_dict().items()
+               if not torch.equal(value, before[key])}
+    assert changed and all(key.startswith('mamba.') for key in changed)
+    with pytest.raises(PartError, match="no part 'fusion'"):
+        parameters_by_part(learning.learner.network, ('fusion',))
 
 
-def test_two_processes_in_two_pieces(scenes, tmp_path):
-    run = tmp_path / 'run'
-    arguments = [str(run), '--scenes', str(scenes), '--held-out', str(scenes), '--report', '1',
-                 '--processes', '2', '--clips', '2', '--height', '42', '--width', '56']
-    for more in (['--steps', '2'], ['--steps', '3', '--frames', '2']):
-        ended = run_alone(*arguments, *more)
-        assert ended.returncode == 0, ended.stderr
-    with open(run / train_nano.PROGRESS, newline='') as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row['step']) for row in rows] == [1, 2, 3]
-    assert int(rows[-1]['frames']) == 2 + 2 + 4
-    assert 0 < float(rows[-1]['delta1']) <= 1
-    assert (run / train_nano.SHEET).stat().st_size > 1000
-    target = tmp_path / 'nano.safetensors'
-    assert train_nano.main([str(run), '--export', str(target)]) == 0
-    assert target.stat().st_size < 12e6
-    assert all(value.dtype == torch.float16 for value in load_file(target).values())
-    model = build_model('flashdepth-nano')
-    load_weights(model, target)
+def test_every_parameter_that_matters_has_a_part():
+    with torch.device('meta'):
+        for name in ('flashdepth', 'vda-s', 'ovda-c8', 'depth-anything-v2-s', 'dyfn'):
+            network = build_model(name)
+            parts = parameters_by_part(network, ('all',))
+            assert parts.keys() >= {'encoder', 'decoder'}
+            frozen = [key for key, p in network.named_parameters() if not p.requires_grad]
+            assert all('mask_token' in key or 'refinenet4.resConfUnit1' in key
+                       or key.startswith('teacher_model.') for key in frozen), name
 
 
-def test_scores_of_a_run(shards, scenes, tmp_path, capsys):
-    run = tmp_path / 'run'
-    arguments = [str(run), '--scenes', str(scenes), '--held-out', str(scenes), '--height', '42',
-                 '--width', '56', '--processes', '1']
-    assert train_nano.main([*arguments, '--score']) == 1
-    assert 'there is no weights file' in capsys.readouterr().err
-    assert run_alone(*arguments, '--clips', '1', '--steps', '1').returncode == 0
-    assert train_nano.main([*arguments, '--score']) == 0
-    table = capsys.readouterr().out
-    assert table.count('| network, ') == 4 and 'best vertical ramp' in table
-    assert (run / train_nano.CURVE).stat().st_size > 1000
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'clips': 3, 'accumulate': 2}, 'take a multiple of 2'),
+    ({'loss_weights': {'sky': 1.0}}, 'has no term sky, but: scale'),
+    ({'frames': 2, 'loss': 'l1', 'loss_weights': {'change': 1.0}}, 'no term change')])
+def test_plans_that_cannot_be(change, message, recordings):
+    with pytest.raises(TrainingError, match=message):
+        trainer(recordings, replace(PLAN, muon_rate=0.0, **change))
 
 
-def test_a_process_that_fails_ends_the_others(scenes, tmp_path):
-    """Frames from all over a scene are no sequences, which each process finds for itself."""
-    apart = tmp_path / 'apart'
-    clip = replace(Shards(scenes)[0], interval=0)
-    write_shard(apart / 'shard_0', [clip])
-    ended = run_alone(str(tmp_path / 'run'), '--scenes', str(apart), '--held-out', str(scenes),
-                      '--processes', '2', '--frames', '2')
-    assert ended.returncode == 1 and 'do not follow each other' in ended.stderr
-
-
-def test_no_scenes(tmp_path, capsys):
-    assert train_nano.main([str(tmp_path / 'run'), '--scenes', str(tmp_path), '--held-out',
-                            str(tmp_path), '--score']) == 1
-    assert 'make_scenes' in capsys.readouterr().err
+def test_a_relative_model_has_no_metres_to_learn(recordings):
+    with pytest.raises(TrainingError, match='take --loss vda'):
+        trainer(recordings, replace(PLAN, loss='l1', muon_rate=0.0), 'depth-anything-v2-s')
