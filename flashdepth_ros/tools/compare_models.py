@@ -82,7 +82,7 @@ def _simulated(options: argparse.Namespace, folder: Path) -> Iterator[Clip]:
     from ..simulation import Renderer
     from ..simulation.effects import NONE, USUAL
     from ..simulation.sequences import drive_through
-    with Renderer(*options.size, hfov=options.hfov) as renderer:
+    with Renderer(options.size[0], options.size[1], options.hfov) as renderer:
         for seed in options.seeds:
             truth, pictures = FrameStore(folder / f'truth{seed}'), FrameStore(folder / f'rgb{seed}')
             for frame in drive_through(

@@ -51,7 +51,7 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
     totals: dict[str, CostmapScores] = {}
     model = StreamingModel(options)
     try:
-        with Renderer(*options.size, hfov=options.hfov) as renderer:
+        with Renderer(options.size[0], options.size[1], options.hfov) as renderer:
             for seed in tqdm(options.seeds, unit='scene', disable=None):
                 truth = FrameStore(folder / f'truth{seed}')
                 pictures, cells = _drive(options, renderer, seed, truth)

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ..simulation import Renderer
         from ..simulation.effects import NONE, USUAL
         from ..simulation.sequences import drive_through
-        with Renderer(*options.size, hfov=options.hfov) as renderer, \
+        with Renderer(options.size[0], options.size[1], options.hfov) as renderer, \
                 BagWriter(options.output) as bag:
             for frame in tqdm(drive_through(
                     renderer, options.seed, options.frames, options.rate, options.kind,

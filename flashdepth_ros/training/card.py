@@ -96,4 +96,3 @@ it is a little too good; judge on a drive that had no part in the training (`eva
 |---|---|
 {settings}
 """
-

@@ -16,13 +16,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ..datasets.pairing import by_name, files_by_stem
 from ..datasets.sequence import check_unpaired
 from ..files.bags import read_together
 from ..files.depth_folder import SIDECAR, read_array
-from ..files.sources import IMAGES, ImageFolder
+from ..files.image_folder import IMAGES, read_image
 from ..models.spec import ModelSpec
 from .recordings import (
     ABOUT,
@@ -147,7 +148,10 @@ def _of_folder(path: Path, reading: Reading) -> dict[str, Any]:
             depth = read_array(truths[name]).astype(np.float32)
             if truths[name].suffix == '.png':
                 depth = depth / scale
-            yield _at_size(ImageFolder.read(pictures[name]), depth, reading)
+            picture = read_image(pictures[name])
+            if picture is None:
+                raise DataError(f'{pictures[name]} cannot be read as a whole image: remove it')
+            yield _at_size(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), depth, reading)
     return {'frames': frames(), 'rate': float(about.get('fps', DEFAULT_RATE))}
 
 

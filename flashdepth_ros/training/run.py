@@ -242,4 +242,3 @@ def truncate(progress: Path, step: int) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-
