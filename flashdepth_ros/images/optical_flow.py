@@ -100,13 +100,15 @@ def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return places, (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
 
 
-def warp(image: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Carry what belongs to the frame before, (H, W) or (H, W, C), to where it is now; bilinear.
+def warp(image: np.ndarray, places: np.ndarray, sharp: bool = False) -> np.ndarray:
+    """Carry what belongs to the frame before, (H, W) or (H, W, C), to where it is now.
 
-    places: (H, W, 2) float32, as of `sources`. Edges are repeated beyond the image.
+    places: (H, W, 2) float32, as of `sources`. Edges are repeated beyond the image. sharp: bicubic
+    instead of bilinear, for what is carried on and on.
     """
     no_map: Any = None  # both coordinates are in `places`; OpenCV's types do not know of it
-    return cv2.remap(image, places, no_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, places, no_map, cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR,
+                     borderMode=cv2.BORDER_REPLICATE)
 
 
 @functools.lru_cache(maxsize=8)

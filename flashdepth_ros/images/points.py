@@ -26,7 +26,7 @@ def grid_size(intrinsics: Intrinsics, stride: int) -> tuple[int, int]:
 
 def fill_points(
     depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, stride: int, organized: bool,
-    heights: tuple[float, float], out: np.ndarray,
+    heights: tuple[float, float], out: np.ndarray, confidence: np.ndarray | None = None,
 ) -> int:
     """Write the points of every stride-th pixel into `out`, row by row; return how many they are.
 
@@ -35,21 +35,27 @@ def fill_points(
     frame's -y: a camera 1 m above the floor keeps what is 0.1 to 2 m above it with -0.9 and 1. A
     camera that looks down measures across its own image, not along gravity.
     organized: points without a value, or outside of the heights, are NaN; else they are left out.
-    out: (grid_size's product, 3 or with colours 4) float32: x, y, z, and the bits 0x00RRGGBB. With
-    another upper byte the colours, which a cloud declares as a float, would often be NaN.
-    ValueError when depth or colours are not of the camera's size, or `out` is not of the points'.
+    out: (grid_size's product, 3 to 5) float32: x, y, z, of colours the bits 0x00RRGGBB, and the
+    confidence where one is given, (H, W) float32. With another upper byte the colours, which a
+    cloud declares as a float, would often be NaN. ValueError when depth, colours or confidence are
+    not of the camera's size, or `out` is not of the points'.
     """
     intrinsics.check_size(depth, 'depth')
     if rgb is not None:
         intrinsics.check_size(rgb, 'colours')
+    if confidence is not None:
+        intrinsics.check_size(confidence, 'confidence')
     x, y = intrinsics.rays(stride)
-    if out.shape != (x.size * y.size, 3 if rgb is None else 4):
+    if out.shape != (x.size * y.size, 3 + (rgb is not None) + (confidence is not None)):
         raise ValueError(f'{x.size * y.size} points do not go into an array of {out.shape}')
     if rgb is None:
         rgb = np.empty((0, 0, 3), np.uint8)
+    if confidence is None:
+        confidence = np.empty((0, 0), np.float32)
     return _fill(
         np.require(depth, np.float32, 'W')[::stride, ::stride],
-        np.require(rgb, np.uint8, 'W')[::stride, ::stride], x, y, organized, *heights,
+        np.require(rgb, np.uint8, 'W')[::stride, ::stride],
+        np.require(confidence, np.float32, 'W')[::stride, ::stride], x, y, organized, *heights,
         out, out.view(np.uint32))
 
 
@@ -103,11 +109,11 @@ def _fill_ray_ends(depth, x, y, far, out):
     return count
 
 
-@loop('uintp(float32[:, :], uint8[:, :, :], float32[::1], float32[::1], boolean, float32, float32, '
-      'float32[:, ::1], uint32[:, ::1])')
-def _fill(depth, rgb, x, y, organized, lowest, highest, out, out_bits):
+@loop('uintp(float32[:, :], uint8[:, :, :], float32[:, :], float32[::1], float32[::1], boolean, '
+      'float32, float32, float32[:, ::1], uint32[:, ::1])')
+def _fill(depth, rgb, confidence, x, y, organized, lowest, highest, out, out_bits):
     nan, infinity = np.float32(np.nan), np.float32(np.inf)
-    coloured = out.shape[1] == 4
+    coloured, judged, last = rgb.size > 0, confidence.size > 0, out.shape[1] - 1
     count = np.uintp(0)  # unsigned, or each index might be one from the end
     for i in range(y.size):
         for j in range(x.size):
@@ -123,5 +129,7 @@ def _fill(depth, rgb, x, y, organized, lowest, highest, out, out_bits):
                 out_bits[count, 3] = (
                     np.uint32(rgb[i, j, 0]) << np.uint32(16)
                     | np.uint32(rgb[i, j, 1]) << np.uint32(8) | np.uint32(rgb[i, j, 2]))
+            if judged:
+                out[count, last] = confidence[i, j]
             count += np.uintp(organized | known)
     return count

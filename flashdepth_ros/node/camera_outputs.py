@@ -12,8 +12,10 @@ from torch import Tensor
 from ..images.cloud_filters import flying_pixels
 from ..images.intrinsics import Intrinsics
 from ..images.preview import colour_depth, slice_mask, write_status
+from ..images.resampling import resize_aligned
 from ..metres.units import to_metres
 from ..msg import DepthStatus
+from ..ros.camera_view import CameraView
 from ..ros.cloud_messages import depth_to_clearing_cloud, depth_to_cloud
 from ..ros.image_messages import bgr_to_image, depth_to_image, depth_view, mask_to_image
 from ..ros.parameters import Settings
@@ -41,6 +43,7 @@ class CameraOutputs:
         self._depth_info = self._publisher(CameraInfo, f'{prefix}depth/camera_info')
         self._points = self._publisher(PointCloud2, f'{prefix}points')
         self._clearing = self._publisher(PointCloud2, f'{prefix}points/clearing')
+        self._confidence = self._publisher(Image, f'{prefix}depth/confidence')
         self._disparity = self._publisher(Image, f'{prefix}disparity/image')
         self._preview = self._publisher(Image, f'{prefix}depth/preview')
         self._slice = self._publisher(Image, f'{prefix}depth/slice')
@@ -64,6 +67,12 @@ class CameraOutputs:
     def wants_status(self) -> bool:
         return self._status.get_subscription_count() > 0
 
+    def wants_confidence(self, settings: Settings) -> bool:
+        """Say whether anybody needs the confidence of this frame, or will of those after it."""
+        return self._confidence.get_subscription_count() > 0 or (
+            _judges_points(settings) and any(
+                cloud.get_subscription_count() > 0 for cloud in (self._points, self._clearing)))
+
     def publish_status(self, status: DepthStatus) -> None:
         self._status.publish(status)
 
@@ -71,12 +80,15 @@ class CameraOutputs:
         self, output: Tensor, stream: DepthStream, scale: tuple[float, float] | None,
         believed: bool, picture: Picture, header: Header,
         status_line: Callable[[], list[str]], settings: Settings,
+        confidence: np.ndarray | None = None,
     ) -> float:
         """Publish what a frame became; return the seconds that handing it over took.
 
         output: plane (h, w) in the model's unit. scale: factor and shift, None while there are no
         metres. believed: whether a robot may act on them; else no cloud is published, so that what
-        listens notices. status_line: gives that of the preview, where one is wanted.
+        listens notices. status_line: gives that of the preview, where one is wanted. confidence:
+        (h, w) float32, NaN where there is no depth; None where nobody wants it, and where there is
+        no depth at all.
         """
         self._publishing = 0.0
         unit, rgb, view = stream.engine.spec.unit, picture.rgb, picture.view
@@ -91,11 +103,18 @@ class CameraOutputs:
                 disparity, header, out=self._messages[self._disparity]))
         if self._depth_info in wanted:
             self._publish(self._depth_info, view.info(header, width, height))
-        if not wanted - {self._disparity, self._depth_info}:
+        clouds = wanted & {self._points, self._clearing}
+        trust = None
+        if self._confidence in wanted or (clouds and _judges_points(settings)):
+            trust = _trust(confidence if scale is not None else None, height, width)
+            _leave_unseen(trust, view, 0.0)
+        if self._confidence in wanted:
+            self._publish(self._confidence, depth_to_image(
+                trust, header, out=self._messages[self._confidence]))
+        if not wanted - {self._disparity, self._depth_info, self._confidence}:
             return self._publishing
         depth = self._metres(output, stream, scale, height, width, settings)
-        if view.rectifier is not None and view.rectifier.unseen is not None:
-            depth[view.rectifier.unseen_at(width, height)] = np.nan
+        _leave_unseen(depth, view, np.nan)
         if self._depth in wanted:
             self._publish(self._depth, depth_to_image(
                 depth, header, settings['output.encoding'], self._messages[self._depth]))
@@ -109,12 +128,15 @@ class CameraOutputs:
         if self._slice in wanted:
             mask = slice_mask(depth, settings['slice.near'], settings['slice.far'])
             self._publish(self._slice, mask_to_image(mask, header, self._messages[self._slice]))
-        if wanted & {self._points, self._clearing}:
+        if clouds:
             if settings['points.remove_edges']:
                 depth[flying_pixels(depth)] = np.nan
+            if settings['points.min_confidence']:
+                depth[trust < settings['points.min_confidence']] = np.nan
             camera = view.intrinsics.resized(width, height)
             if self._points in wanted:
-                self._publish(self._points, self._cloud(depth, rgb, camera, header, settings))
+                self._publish(self._points, self._cloud(
+                    depth, rgb, camera, header, settings, trust))
             if self._clearing in wanted:
                 self._clearings += 1
                 self._publish(self._clearing, depth_to_clearing_cloud(
@@ -165,7 +187,7 @@ class CameraOutputs:
 
     def _cloud(
         self, depth: np.ndarray, rgb: np.ndarray, camera: Intrinsics, header: Header,
-        settings: Settings,
+        settings: Settings, trust: np.ndarray | None,
     ) -> PointCloud2:
         """Depth (H, W) in metres -> the cloud that is asked for."""
         if not settings['points.color']:
@@ -176,4 +198,23 @@ class CameraOutputs:
         return depth_to_cloud(
             depth, rgb, camera, header, settings['points.stride'], settings['points.organized'],
             (-math.inf, math.inf) if heights == ANY_HEIGHT else heights, settings['points.voxel'],
-            self._messages[self._points])
+            self._messages[self._points], trust if settings['points.confidence'] else None)
+
+
+def _judges_points(settings: Settings) -> bool:
+    return settings['points.min_confidence'] > 0 or settings['points.confidence']
+
+
+def _trust(confidence: np.ndarray | None, height: int, width: int) -> np.ndarray:
+    """Resample confidence (h, w) as depth is resampled: 0 where that is NaN; 0 for None."""
+    if confidence is None:
+        return np.zeros((height, width), np.float32)
+    resized = resize_aligned(confidence, height, width)
+    resized[np.isnan(resized)] = 0
+    return resized
+
+
+def _leave_unseen(image: np.ndarray, view: CameraView, value: float) -> None:
+    """Fill what no pixel of the camera shows, of a picture that was rectified."""
+    if view.rectifier is not None and view.rectifier.unseen is not None:
+        image[view.rectifier.unseen_at(image.shape[1], image.shape[0])] = value

@@ -131,6 +131,20 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'forgotten: such a frame was overtaken on its way, and is left out. One that goes back by '
         'more begins a new stream.', low=0.0, high=3600.0, running=True),
     Parameter(
+        'filter.temporal', False,
+        'Mix each frame with those before, which are carried along the optical flow: less flicker, '
+        'in all outputs. For networks without a temporal state, such as depth-anything-v2; others '
+        'gain less.', running=True),
+    Parameter(
+        'filter.alpha', 0.2,
+        'Weight of a new frame in filter.temporal: smaller is steadier, 1 changes nothing.',
+        low=0.01, high=1.0, running=True),
+    Parameter(
+        'filter.delta', 0.4,
+        'Which changes filter.temporal takes for flicker, of the natural logarithm of depth: by '
+        'less than half of it (0.4: 22 %) wholly, by more than one and a half of it (82 %) not at '
+        'all.', low=0.01, high=10.0, running=True),
+    Parameter(
         'output.encoding', '32FC1',
         'Of depth/image: 32FC1 in metres (NaN no value, +Inf farther than max_range, -Inf nearer '
         'than min_range) or 16UC1 in millimetres (0 no value).',
@@ -159,6 +173,14 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'points.remove_edges', False,
         'Leave out points that hang between a foreground and what lies behind it, as a costmap '
         'needs it. Takes some 20 ms at 1280x720.', running=True),
+    Parameter(
+        'points.min_confidence', 0.0,
+        'Leave out points, and rays of points/clearing, whose depth/confidence is lower: a rank '
+        'from 0 to 1 and no probability. 0 leaves out none, and costs nothing.',
+        low=0.0, high=1.0, running=True),
+    Parameter(
+        'points.confidence', False, 'Give the points their confidence (field confidence).',
+        running=True),
     Parameter(
         'points.voxel', 0.0,
         'Keep one point in each cube of this size in metres (not in an organized cloud). 0 is all.',

@@ -70,6 +70,12 @@ class Walk:
         camera, times, header = frame.camera, frame.times, frame.header
         settings = frame.settings
         times.stepped = time.perf_counter()
+        # by how the network's own output changes, before it is smoothed
+        confidence = (camera.stream.confidence(output)
+                      if camera.outputs.wants_confidence(settings) else None)
+        if settings['filter.temporal']:
+            output = camera.stream.smoothed(
+                output, settings['filter.alpha'], settings['filter.delta'])
         # also where nobody subscribes: what is followed through time must not fall behind
         plane, picture = camera.read(output, frame.picture, settings)
         scale = camera.follow_scale(plane, picture, header, settings)
@@ -78,7 +84,7 @@ class Walk:
             picture, header,
             lambda: _status_line(
                 camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
-            settings)
+            settings, confidence)
         times.published = time.perf_counter()
         camera.input.arrivals.counts.processed += 1
         camera.input.problems.good_frame('frame')

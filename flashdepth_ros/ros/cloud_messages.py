@@ -16,39 +16,43 @@ from ..images.points import (
 )
 from .message import data_view
 
-_FLOATS = [
+_FIELDS = {names: [
     PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
-    for i, name in enumerate(('x', 'y', 'z', 'rgb'))]
+    for i, name in enumerate(('x', 'y', 'z', *names))]
+    for names in ((), ('rgb',), ('confidence',), ('rgb', 'confidence'))}
 
 
 def depth_to_cloud(
     depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, header: Header,
     stride: int = 1, organized: bool = False, heights: tuple[float, float] = ANY_HEIGHT,
-    voxel: float = 0.0, out: PointCloud2 | None = None,
+    voxel: float = 0.0, out: PointCloud2 | None = None, confidence: np.ndarray | None = None,
 ) -> PointCloud2:
     """Depth (H, W) in metres and colours -> PointCloud2, into `out` where given.
 
     rgb, intrinsics, stride, heights: as fill_points takes them. organized: keep the grid, with NaN
     for no value; otherwise one row of the points that have a value. voxel: keep one point in each
-    cube of this size in metres, unless organized; 0 is all.
+    cube of this size in metres, unless organized; 0 is all. confidence: (H, W) float32, which
+    becomes a field of that name.
     """
     message = out or PointCloud2()
     height, width = grid_size(intrinsics, stride)
-    channels = 3 if rgb is None else 4
-    shape = height * width, channels
+    names = (*(() if rgb is None else ('rgb',)), *(() if confidence is None else ('confidence',)))
+    shape = height * width, 3 + len(names)
     if voxel and not organized:
         points = np.empty(shape, np.float32)
-        points = points[:fill_points(depth, rgb, intrinsics, stride, False, heights, points)]
-        points, colours = voxel_filter(
-            points[:, :3], None if rgb is None else points[:, 3:], voxel)
-        return points_to_cloud(
-            points[None], None if colours is None else colours[None, :, 0], False, header, message)
+        points = points[:fill_points(
+            depth, rgb, intrinsics, stride, False, heights, points, confidence)]
+        points, others = voxel_filter(points[:, :3], points[:, 3:] if names else None, voxel)
+        if others is not None:
+            points = np.concatenate([points, others], 1)
+        data_view(message, points.nbytes).view(np.float32)[...] = points.ravel()
+        return _describe(message, 1, len(points), names, True, header)
     points = data_view(message, 4 * math.prod(shape)).view(np.float32).reshape(shape)
-    count = fill_points(depth, rgb, intrinsics, stride, organized, heights, points)
+    count = fill_points(depth, rgb, intrinsics, stride, organized, heights, points, confidence)
     del points  # a message cannot be shortened while an array looks into it
     if not organized:
         height, width = 1, count
-    return _describe(message, height, width, channels, not organized, header)
+    return _describe(message, height, width, names, not organized, header)
 
 
 def depth_to_clearing_cloud(
@@ -67,7 +71,7 @@ def depth_to_clearing_cloud(
     points = data_view(message, 12 * count).view(np.float32).reshape(count, 3)
     count = fill_ray_ends(depth, intrinsics, grid, far, points)
     del points  # a message cannot be shortened while an array looks into it
-    return _describe(message, 1, count, 3, True, header)
+    return _describe(message, 1, count, (), True, header)
 
 
 def points_to_cloud(
@@ -84,21 +88,26 @@ def points_to_cloud(
         points = np.concatenate([points, colours[..., None]], 2)
     if not organized:
         points = points[np.isfinite(points[..., 2])][None]
-    height, width, channels = points.shape
+    height, width = points.shape[:2]
     data_view(message, points.nbytes).view(np.float32)[...] = points.ravel()
-    return _describe(message, height, width, channels, not organized, header)
+    return _describe(
+        message, height, width, () if colours is None else ('rgb',), not organized, header)
 
 
 def _describe(
-    message: PointCloud2, height: int, width: int, channels: int, is_dense: bool, header: Header,
+    message: PointCloud2, height: int, width: int, names: tuple[str, ...], is_dense: bool,
+    header: Header,
 ) -> PointCloud2:
-    """Say what the first height * width points in the message's data are; cut off the rest."""
+    """Say what the first height * width points in the message's data are; cut off the rest.
+
+    names: of the fields after x, y and z.
+    """
     message.header = header
     message.height, message.width = height, width
-    message.fields = _FLOATS[:channels]
+    message.fields = _FIELDS[names]
     message.is_bigendian = False
     message.is_dense = is_dense
-    message.point_step = 4 * channels
+    message.point_step = 4 * (3 + len(names))
     message.row_step = message.point_step * width
     data_view(message, message.row_step * height)
     return message

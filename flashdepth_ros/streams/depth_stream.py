@@ -5,9 +5,12 @@ import numpy as np
 import torch
 
 from ..engines import Engine, State
+from ..images.confidence import FRAME_BY_FRAME, STREAMING, Confidence
 from ..images.optical_flow import OpticalFlow
 from ..images.resampling import resize_aligned
+from ..images.temporal_filter import TemporalFilter
 from ..models import prepare_frame
+from .log_depth import LogDepth
 from .point_maps import PointMaps
 
 
@@ -29,11 +32,14 @@ class DepthStream:
         self._forgotten = False  # what that state has of this stream
         self.points = PointMaps() if engine.spec.gives_focal else None
         self.flow = OpticalFlow()
+        self._log_depth = LogDepth(engine.spec)
+        self._confidence, self._filter = Confidence(), TemporalFilter()
 
     def reset(self) -> None:
         """Forget the temporal state: the next frame is the first."""
         self._forgotten = True
-        self.flow.forget()
+        for each in (self.flow, self._log_depth, self._confidence, self._filter):
+            each.forget()
         if self.points is not None:
             self.points = PointMaps()
 
@@ -50,6 +56,26 @@ class DepthStream:
     def step(self, frame: torch.Tensor) -> torch.Tensor:
         """Advance by one prepared frame (3, h, w); return the output on the CPU, for `read`."""
         return step_together([self], [frame])[0]
+
+    def confidence(self, output: torch.Tensor) -> np.ndarray:
+        """Return how far each pixel of a frame's output is to be trusted, (h, w) float32, 0 to 1.
+
+        output: on the CPU, as the network gave it, of the frame prepared last. NaN where there is
+        no depth. It ranks pixels by how depth has changed along the flow, in the frames for which
+        this was called.
+        """
+        remembers = self._state is None or bool(self._state[0])
+        return self._confidence.update(self._log_depth.of(output), self.flow,
+                                       STREAMING if remembers else FRAME_BY_FRAME)
+
+    def smoothed(self, output: torch.Tensor, alpha: float, delta: float) -> torch.Tensor:
+        """Return a frame's output mixed with those before; alpha, delta: as of TemporalFilter.
+
+        output: as for `confidence`, which wants it before this.
+        """
+        logs = self._log_depth.of(output)
+        return self._log_depth.changed(
+            output, logs, self._filter.apply(logs, self.flow, alpha, delta))
 
     def read(
         self, output: torch.Tensor, camera: tuple[int, int], size: tuple[int, int] | None = None,
