@@ -21,8 +21,8 @@ with autostart it configures and activates itself.
 
 subscribes to  image, camera_info; with input.transport: compressed image/compressed; with
                scale.mode: reference reference/depth/image or reference/points
-publishes      depth/image, depth/camera_info, points, disparity/image, depth/preview, depth/slice,
-               ~/status, /diagnostics
+publishes      depth/image, depth/camera_info, depth/confidence, points, disparity/image,
+               depth/preview, depth/slice, ~/status, /diagnostics
 serves         ~/reset, and the services of a lifecycle node
 Below its name where a camera has one: front/image, front/depth/image.
 """

@@ -72,9 +72,9 @@ class DepthNode(LifecycleNodeMixin, Node):
     """Depth of one or several cameras, from a network that remembers earlier frames.
 
     Subscribes to image and camera_info; publishes depth/image, depth/camera_info, points,
-    disparity/image, depth/preview, depth/slice, ~/status and /diagnostics; serves ~/reset. All
-    names but /diagnostics are relative or private, and each camera with a name has its own below
-    that name. Parameters: see parameter_table.py.
+    depth/confidence, disparity/image, depth/preview, depth/slice, ~/status and /diagnostics; serves
+    ~/reset. All names but /diagnostics are relative or private, and each camera with a name has its
+    own below that name. Parameters: see parameter_table.py.
 
     configure loads the model, activate subscribes and starts the worker, deactivate stops both and
     forgets the temporal state, cleanup frees the memory.

@@ -11,7 +11,8 @@ from ..node.parameter_table import NAME, PARAMETERS, check_together, own_paramet
 from ..ros.parameters import ParameterError, Settings
 
 OUTPUTS = ('depth/image', 'depth/camera_info', 'depth_node/status')
-MORE_OUTPUTS = ('points', 'points/clearing', 'disparity/image', 'depth/preview', 'depth/slice')
+MORE_OUTPUTS = ('points', 'points/clearing', 'depth/confidence', 'disparity/image', 'depth/preview',
+                'depth/slice')
 # of what the topic of pictures is called, where none is named
 NOT_PICTURES = ('depth', 'disparity', 'infra', 'mask')
 

@@ -47,8 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--compress', choices=FORMATS,
                         help='write depth/image/compressedDepth instead, as image_transport does')
     parser.add_argument('--add', nargs='+', default=[], metavar='TOPIC',
-                        help='also write points, points/clearing, disparity/image, depth/preview '
-                             'or depth/slice')
+                        help='also write points, points/clearing, depth/confidence, '
+                             'disparity/image, depth/preview or depth/slice')
     parser.add_argument('--no-originals', dest='originals', action='store_false',
                         help="leave the bag's own topics out")
     parser.add_argument('--namespace', default='', help='before the names of what is written')
