@@ -15,7 +15,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from ..files.bags import BagError
+from ..files.bag_types import BagError
 from ..files.sources import SourceError
 from ..models import MODELS, CheckpointError, model_spec
 from ..training.data_sources import Reading, recordings_of, split_weight

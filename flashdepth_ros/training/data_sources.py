@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from ..datasets.pairing import by_name, files_by_stem
 from ..datasets.sequence import check_unpaired
-from ..files.bags import read_together
+from ..files.bag_pairs import PairedImages
 from ..files.depth_folder import SIDECAR, read_array
 from ..files.image_folder import IMAGES, read_image
 from ..models.spec import ModelSpec
@@ -40,6 +41,8 @@ SIMULATION = {'hfov': 70.0, 'materials': 'usual', 'kind': '', 'size': '320x240',
               'rate': 10.0, 'effects': 1}
 DEPTHS = ('.png', '.npy', '.npz', '.exr')
 BAGS = ('.mcap', '.db3', '.bag')
+log = logging.getLogger('train')
+
 DEFAULT_RATE = 10.0  # frames a second of recordings that do not say
 
 
@@ -92,7 +95,8 @@ def recordings_of(source: str, reading: Reading) -> list[Recording]:
 
 
 def _within(path: Path, reading: Reading) -> Iterator[Recording]:
-    if path.is_file() or (path / 'metadata.yaml').is_file():
+    if path.is_file() or any(path.glob('metadata.yaml')) or any(
+            each.suffix in BAGS[:2] for each in path.iterdir()):
         yield _stored(reading, f'{path.name}', {
             'bag': str(path.resolve()), 'changed': _changed(path),
             'topics': [reading.image_topic, reading.truth_topic]}, lambda: _of_bag(path, reading))
@@ -129,9 +133,10 @@ def _at_size(rgb: np.ndarray, depth: np.ndarray, reading: Reading) -> tuple[
 
 def _of_bag(path: Path, reading: Reading) -> dict[str, Any]:
     def frames() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for frame in read_together(path, {'rgb': reading.image_topic,
-                                          'truth': reading.truth_topic}):
+        pairs = PairedImages(path, {'rgb': reading.image_topic, 'truth': reading.truth_topic})
+        for frame in pairs:
             yield _at_size(frame['rgb'], frame['truth'], reading)
+        log.info('%s: %s', path.name, '; '.join([pairs.about(), *pairs.losses]))
     return {'frames': frames(), 'rate': DEFAULT_RATE}
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from flashdepth_ros.files.bags import BagWriter
+from flashdepth_ros.files.bag_writer import BagWriter
 from flashdepth_ros.files.rgbd_folder import RgbdWriter
 from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.models import model_spec
