@@ -97,7 +97,7 @@ setup(
         'numba',                   # compiles the loops over pixels
         'torch>=2.4',              # the networks; scaled_dot_product_attention, export
         'opencv-python-headless',  # resampling as the networks' authors do it, images
-        'av>=14',                  # FFmpeg: videos, webcams and streams with their times; OpenCV's
+        'av>=15',                  # FFmpeg: videos, webcams and streams with their times; OpenCV's
                                    # own has no times, and ends at a damaged frame
         'simplejpeg',              # decodes JPEG in half OpenCV's time, and tells of damage
         'safetensors',             # weights that cannot carry code

@@ -17,7 +17,7 @@ LONGEST = 300  # lines of a file
 ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'diagnostic_msgs', 'builtin_interfaces',
        'rcl_interfaces', 'lifecycle_msgs', 'launch', 'launch_ros', 'ament_index_python',
        'message_filters', 'tf2_ros', 'tf2_msgs', 'nav_msgs', 'bondpy', 'msg'}
-LIBRARIES = ROS | {'torch', 'cv2'}
+LIBRARIES = ROS | {'torch', 'cv2', 'av'}
 
 # room: what of the package, and of the libraries above, its files may import besides their own
 ALLOWED = {
@@ -30,7 +30,7 @@ ALLOWED = {
     'ros': {'images', 'cv2', *ROS},
     'node': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'ros', 'torch', 'cv2',
              *ROS},
-    'files': {'images', 'ros', 'models', 'cv2'},
+    'files': {'images', 'ros', 'models', 'cv2', 'av'},
     'recordings': {'node', 'engines', 'files', 'ros', 'weights', 'images', 'torch', *ROS},
     'simulation': {'images', 'cv2'},
     'cameras': {'ros', 'files', 'images', 'simulation', *ROS},

@@ -11,6 +11,7 @@ import av
 from av.stream import Disposition
 import numpy as np
 
+from ..images.tone_curve import Curve
 from .frame_source import DEFAULT_FPS, Frame, FrameSource, SourceError
 from .inputs import Input
 from .video_frames import CURVES, RgbConverter, orientation
@@ -64,7 +65,8 @@ class Video(FrameSource):
             return (f'{self.name} cannot be opened: {reason}: is it connected, free, permitted to '
                     f'this user (group video), and has it that size, rate and format?')
         if self._source.kind == 'stream':
-            return f'{self.name} cannot be opened: {reason}'
+            unknown = ' (no such host?)' if getattr(error, 'errno', None) == errno.EIO else ''
+            return f'{self.name} cannot be opened: {reason}{unknown}'
         return (f'{self.name} cannot be read as a video: {reason}. It is damaged, empty, cut short '
                 f'(an MP4 has its index at its end) or of a format that FFmpeg does not know')
 
@@ -123,25 +125,34 @@ class Video(FrameSource):
 
     def _decode(self) -> Iterator[np.ndarray]:
         """Yield the pictures; SourceError where a stream is lost or a file ends too early."""
+        whole, partial = 0, set()  # frames so far; the time stamps of packets that are not whole
         while (packet := self._read()) is not None:
             if packet.pts is not None and packet.time_base:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._end = max(self._end, end)
             if packet.size:
                 self._cut = packet.is_corrupt
+                if packet.is_corrupt:
+                    partial.add(packet.pts)
             try:
                 frames = packet.decode()
             except (av.FFmpegError, OSError) as error:
-                self._count_damaged(packet, self._reason(error))
+                partial.discard(packet.pts)
+                self._count_damaged(packet.pts, self._reason(error))
                 continue
             for frame in frames:
-                if frame.is_corrupt:
-                    self._count_damaged(packet, 'parts of it are missing')
+                if frame.is_corrupt or frame.pts in partial:
+                    partial.discard(frame.pts)
+                    self._count_damaged(frame.pts, 'parts of it are missing')
                     continue
+                whole += 1
                 self._clock = frame.time
-                self._note(frame)
-                yield self._converter.convert(frame)
+                curve = CURVES.get(self._stream.codec_context.color_trc)
+                self._note(frame, curve)
+                yield self._converter.convert(frame, curve)
         self._check_length()
+        if self.damaged and self._container.format.name == 'avi':  # where packets vanish, too
+            self.damaged = max(self.damaged, self._stream.frames - whole)
 
     def _read(self) -> av.Packet | None:
         try:
@@ -154,22 +165,24 @@ class Video(FrameSource):
             what = 'stopped giving frames' if self.live else 'cannot be read to its end'
             raise SourceError(f'{self.name} {what}: {self._reason(error)}') from None
 
-    def _count_damaged(self, packet: av.Packet, reason: str) -> None:
+    def _count_damaged(self, stamp: int | None, reason: str) -> None:
         if not self.damaged and not (self.live and self._offset is None):
-            when = '' if packet.pts is None else f' at {float(packet.pts * packet.time_base):.2f} s'
+            tick = self._stream.time_base
+            when = '' if stamp is None or not tick else (
+                f' at {float(stamp * tick) + (self._offset or 0.0):.2f} s')
             _tell(f'{self.name}: the frame{when} is damaged ({reason}) and left out, as all are '
                   f'that cannot be decoded')
         self.damaged += 1
 
-    def _note(self, frame: av.VideoFrame) -> None:
+    def _note(self, frame: av.VideoFrame, curve: Curve | None) -> None:
         """Tell what is special about the video, and take note of the pixels' shape."""
         self.pixel_aspect = 1 / self._aspect if orientation(frame)[1] else self._aspect
         if frame.interlaced_frame:
             _tell(f'{self.name} is interlaced: moving edges look like combs, and their depth is '
                   f'wrong; deinterlace it first (ffmpeg -i IN -vf yadif OUT)')
-        if frame.color_trc in CURVES:
-            _tell(f'{self.name} has a high dynamic range ({CURVES[frame.color_trc].upper()}): it '
-                  f'is compressed to 8 bits')
+        if curve is not None:
+            _tell(f'{self.name} has a high dynamic range ({curve.upper()}): it is compressed to 8 '
+                  f'bits')
 
     def _timed(self, rgb: np.ndarray) -> Frame:
         """Put a picture into time: seconds since the first, and always after the one before."""

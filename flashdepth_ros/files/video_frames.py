@@ -1,12 +1,12 @@
 """Decoded frames of a video as RGB: colours, high dynamic range, and the way up. No ROS here."""
 from av import VideoFrame
 from av.sidedata.sidedata import Type
-from av.video.reformatter import ColorTrc, VideoReformatter
+from av.video.reformatter import VideoReformatter
 import numpy as np
 
 from ..images.tone_curve import Curve, to_8_bits
 
-CURVES: dict[int, Curve] = {int(ColorTrc.SMPTE2084): 'pq', int(ColorTrc.ARIB_STD_B67): 'hlg'}
+CURVES: dict[int, Curve] = {16: 'pq', 18: 'hlg'}  # transfer characteristics of ITU-T H.273
 Matrix = tuple[int, int, int, int]  # a b, c d of FFmpeg's display matrix
 UPRIGHT: Matrix = (1, 0, 0, 1)
 
@@ -41,9 +41,8 @@ class RgbConverter:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def convert(self, frame: VideoFrame) -> np.ndarray:
-        """Return (h, w, 3) uint8, the way up that the video says."""
-        curve = CURVES.get(frame.color_trc)
+    def convert(self, frame: VideoFrame, curve: Curve | None = None) -> np.ndarray:
+        """Return (h, w, 3) uint8, the way up that the video says; curve: of its high range."""
         layout = 'rgb24' if curve is None else 'rgb48le'
         picture = self._reformatter.reformat(frame, format=layout).to_ndarray()
         if curve is not None:
