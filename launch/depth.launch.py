@@ -6,6 +6,7 @@ from flashdepth_ros.ros.launching import (
     depth_node,
     one_camera,
     rviz,
+    view,
 )
 from launch import LaunchDescription
 
@@ -18,4 +19,5 @@ ARGUMENTS = (
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription([*declare(ARGUMENTS), depth_node(one_camera), rviz(one_camera)])
+    return LaunchDescription([
+        *declare(ARGUMENTS), depth_node(one_camera), rviz(one_camera), view()])

@@ -9,6 +9,7 @@ from flashdepth_ros.ros.launching import (
     depth_node,
     rviz,
     several_cameras,
+    view,
 )
 from launch import LaunchDescription
 
@@ -23,4 +24,4 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
-        *declare(ARGUMENTS), depth_node(several_cameras), rviz(several_cameras)])
+        *declare(ARGUMENTS), depth_node(several_cameras), rviz(several_cameras), view()])

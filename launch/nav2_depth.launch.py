@@ -10,7 +10,15 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from flashdepth_ros.ros.launching import COMMON, SHARE, boolean, declare, depth_node, one_camera
+from flashdepth_ros.ros.launching import (
+    COMMON,
+    SHARE,
+    boolean,
+    declare,
+    depth_node,
+    one_camera,
+    view,
+)
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = (
@@ -65,4 +73,4 @@ def generate_launch_description() -> LaunchDescription:
         condition=IfCondition(LaunchConfiguration('scan')))
     return LaunchDescription([
         *declare(ARGUMENTS), OpaqueFunction(function=camera_on_robot), depth_node(one_camera),
-        scan])
+        scan, view()])

@@ -16,6 +16,7 @@ from flashdepth_ros.ros.launching import (
     declare,
     depth_node,
     rviz,
+    view,
 )
 from launch import LaunchDescription
 
@@ -41,4 +42,4 @@ def generate_launch_description() -> LaunchDescription:
         return {}, []
 
     return LaunchDescription([
-        *declare(ARGUMENTS), camera, depth_node(nothing_special), rviz(nothing_special)])
+        *declare(ARGUMENTS), camera, depth_node(nothing_special), rviz(nothing_special), view()])

@@ -40,12 +40,13 @@ ALLOWED = {
                  'cv2'},
     'demo': {'images', 'ros', 'scoring', 'cv2', *ROS},
     'benchmark': {'ros', 'images', 'files', 'cv2', *ROS},
+    'view': {'ros', 'files', 'images', 'cv2', *ROS},
     'tools': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'files', 'ros',
               'datasets', 'scoring', 'simulation', 'training', 'benchmark', 'demo', 'recordings',
               'torch', 'cv2', *ROS,
               'node.parameter_table'},  # the one file of the node that others may know
     # the programs
-    '': {'node', 'cameras', 'ros'},
+    '': {'node', 'cameras', 'ros', 'view'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
 

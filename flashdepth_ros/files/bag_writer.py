@@ -1,4 +1,4 @@
-"""Writes what a simulated camera publishes into a bag, with rosbags."""
+"""Writes bags with rosbags: messages as they came, or what a simulated camera publishes."""
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,34 @@ def open_writer(path: Path) -> Any:
     except (rosbags.rosbag2.WriterError, OSError) as error:
         raise BagError(f'no bag can be written: {error}') from error
     return writer
+
+
+class MessageBag:
+    """Writes messages as they came over DDS into a new rosbag2 folder with MCAP storage.
+
+    definitions: of messages that are not ROS' own, by type: the text of their .msg files. size:
+    bytes of the messages so far. BagError where the folder exists or cannot be written.
+    """
+
+    def __init__(self, path: Path, definitions: dict[str, str]):
+        self._writer = open_writer(path)
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+        self._store = get_typestore(Stores.LATEST)
+        for kind, text in definitions.items():
+            self._store.register(get_types_from_msg(text, kind))
+        self._connections: dict[str, Any] = {}
+        self.size = 0
+
+    def write(self, topic: str, kind: str, time: int, data: bytes) -> None:
+        """Write a message; time: of its arrival, in ns. kind: such as sensor_msgs/msg/Image."""
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self._store)
+        self._writer.write(self._connections[topic], time, data)
+        self.size += len(data)
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 class BagWriter:

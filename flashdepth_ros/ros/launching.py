@@ -45,6 +45,9 @@ COMMON: Arguments = (
       for argument, (parameter, _) in OVERRIDES.items()),
     ('tf', '/tf', 'the TF topic; tf, without the slash, where TF lies in the namespace'),
     ('respawn', 'false', f'start the node again {RESPAWN_DELAY:g} s after it has ended by itself'),
+    ('view', 'false', 'also serve the live page; its address is printed'),
+    ('view_host', '127.0.0.1', 'the address it listens on; 0.0.0.0 is all of this machine'),
+    ('view_port', '8080', 'its port'),
     ('use_sim_time', 'false', 'take the time from /clock'),
     ('log_level', 'info', 'debug, info, warn or error'),
 )
@@ -118,6 +121,21 @@ def depth_node(special: Callable[[Value], tuple[dict, Remappings]]) -> OpaqueFun
             remappings=remappings + _tf(value), respawn=_true(value('respawn')),
             respawn_delay=RESPAWN_DELAY,
             ros_arguments=['--log-level', f'{_logger(context, value)}:={value("log_level")}'])]
+    return OpaqueFunction(function=make)
+
+
+def view() -> OpaqueFunction:
+    """Start the node behind the live page, where view:=true."""
+    def make(context: LaunchContext) -> list[Node]:
+        value = _reader(context)
+        if not _true(value('view')):
+            return []
+        return [Node(
+            package='flashdepth_ros', executable='view', name='view',
+            namespace=value('namespace'), output='screen', emulate_tty=True,
+            parameters=[{'host': value('view_host'),
+                         'port': _typed('view_port', value('view_port'), int),
+                         'use_sim_time': boolean('use_sim_time')}])]
     return OpaqueFunction(function=make)
 
 

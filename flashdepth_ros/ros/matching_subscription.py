@@ -40,16 +40,17 @@ class MatchingSubscription:
     The parameters qos_overrides.<topic>.subscription.{reliability, durability, history, depth} set
     by the user win; where they are not set they read 'match' (ParameterError for wrong ones).
 
-    lost: the messages that the middleware has told of as lost. callback: gets each message.
+    lost: the messages that the middleware has told of as lost. callback: gets each message; raw:
+    as the bytes that came (CDR).
     """
 
     def __init__(
         self, node: Node, kind: type, topic: str, callback: Callable[[Any], None],
         group: CallbackGroup | None = None, depth: int = DEPTH,
-        changed: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None, raw: bool = False,
     ):
         self._node, self._kind, self._callback = node, kind, callback
-        self._group, self._changed = group, changed
+        self._group, self._changed, self._raw = group, changed, raw
         self.topic = node.resolve_topic_name(topic)
         self.publishers: list[TopicEndpointInfo] = []  # of the right type, when last looked at
         self.lost = self.received = 0
@@ -110,7 +111,7 @@ class MatchingSubscription:
 
     def _reader(self, quality: Quality):
         profile = self._overrides.profile(*quality)
-        options = {'callback_group': self._group}
+        options = {'callback_group': self._group, 'raw': self._raw}
         callback = self._on_message
         try:
             # not the default events: they warn of what the next refresh mends

@@ -13,6 +13,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+WHILE_ACTIVE = 'May change while active.'  # ends the description of such a parameter
 Settings = Mapping[str, Any]  # parameter name -> value, as read at one moment
 
 
@@ -59,7 +60,7 @@ class Parameter:
         return self.check(value)
 
     def descriptor(self) -> ParameterDescriptor:
-        when = 'May change while active.' if self.running else 'Cannot change while active.'
+        when = WHILE_ACTIVE if self.running else 'Cannot change while active.'
         descriptor = ParameterDescriptor(
             name=self.name, type=self.ros_type.value, description=f'{self.description} {when}',
             dynamic_typing=self.optional)

@@ -1,7 +1,8 @@
 """Depth of a video, or of a simulated scene, through real ROS 2: camera -> depth_node -> pictures.
 
 Leaves frames.png (camera | depth | cloud), preview.mp4 and latency.md in the output folder. A
-simulated camera knows the truth: pictures and report compare the depth with it.
+simulated camera knows the truth: pictures and report compare the depth with it. With --view it
+serves the live page instead, until Ctrl-C.
 """
 import argparse
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import sys
 from textwrap import fill
 
+from ..demo.live import show_live
 from ..demo.pictures import Pictures
 from ..demo.recording import SilenceError, record
 from ..demo.report import compare_with_truth, latency_table, scale_errors
@@ -95,6 +97,8 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument('--frames', type=positive, default=24, help='how many frames to record')
     parser.add_argument('--scale', default='nominal', choices=('nominal', 'motion'),
                         help='scale.mode of the depth node; motion takes the simulated odometry')
+    parser.add_argument('--view', action='store_true',
+                        help='serve the live page until Ctrl-C, and record nothing')
     parser.add_argument('--wait', type=float, default=120, help='seconds to wait for a frame')
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     options = parser.parse_args(args)
@@ -114,6 +118,10 @@ def main(args: Sequence[str] | None = None) -> int:
                             ('input.short_side', short_side), ('output.max_range', 1000.0),
                             ('scale.mode', options.scale)):
             depth_node += ['-p', f'{name}:={value}']
+        if options.view:
+            print('Live: open the address that view tells below in a browser. Ctrl-C ends it.')
+            show_live(['view_node'], depth_node, camera.command)
+            return 0
         frames = record(camera.command, depth_node, simulated, options.frames, options.wait)
     except (SourceError, CheckpointError, ImportError, SilenceError, ProcessEndedError) as error:
         print(f'demo: {error}', file=sys.stderr)

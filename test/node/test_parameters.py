@@ -126,7 +126,7 @@ def test_dds_profile_is_well_formed():
     assert int(size.text) >= 2 ** 26  # the largest image, its depth and its cloud at once
 
 
-@pytest.mark.parametrize('extra', ['onnx', 'openvino'])
+@pytest.mark.parametrize('extra', ['onnx', 'openvino', 'view'])
 def test_the_requirements_of_a_robot_are_those_of_setup(extra):
     """Without this package, which colcon builds, and without NumPy 2."""
     tree = ast.parse((ROOT / 'setup.py').read_text())
