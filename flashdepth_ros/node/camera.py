@@ -1,7 +1,9 @@
 """One camera of the node: what comes in, what is remembered of it, and what goes out."""
+from collections import deque
 from dataclasses import replace
 import math
 import threading
+import time
 
 import numpy as np
 from std_msgs.msg import Header
@@ -12,6 +14,8 @@ from ..images.focal_shift import relative_focal
 from ..metres.units import inverse_depth
 from ..ros.parameters import Settings
 from ..ros.topics import Topics
+from ..streams.arrivals import Arrival
+from ..streams.camera_health import GOOD, LOST, CameraHealth
 from ..streams.depth_stream import DepthStream
 from ..streams.frame_rate import FrameRate
 from .camera_input import CameraInput, Picture
@@ -35,11 +39,13 @@ class Camera:
         self._topics, self.name = topics, name
         self._prefix = f'{name}/' if name else ''
         self.input = CameraInput(topics, self._prefix, settings, ready)
+        self.health = CameraHealth()
         self.scale = MetricScale(None)
         self.stream: DepthStream | None = None  # None only while there is no engine
         self.configure(engine, settings)
         self.outputs = CameraOutputs(topics, self._prefix)
         self.rate = FrameRate()
+        self._not_finite: deque[float] = deque(maxlen=1000)  # times
         self.age_ms = math.nan
         self.times: Times | None = None         # of the newest frame
 
@@ -47,6 +53,7 @@ class Camera:
         """Take another engine and settings; the temporal state starts anew."""
         settings = self.settings(settings)
         self.input.configure(settings)
+        self.health.forget()
         self.scale.unsubscribe()
         self.scale = open_scale(self._topics, self._prefix, settings, engine.spec.unit)
         self.stream = DepthStream(engine, settings['input.short_side'])
@@ -71,6 +78,32 @@ class Camera:
         self.stream.reset()
         # a new stream of a model without a scale of its own has another
         self.scale.forget(scale=not self.stream.engine.spec.unit.is_metric)
+
+    def judge(self, arrival: Arrival, picture: Picture, settings: Settings) -> str | None:
+        """Judge a frame's picture; return why the state has been forgotten before it, or None."""
+        blind_before, before = self.health.blind_frames, self.health.newest
+        judgment = self.health.judge(
+            picture.rgb, self._topics.arrival(), settings['stream.scene_cut'])
+        if judgment.state != before.state:
+            words, log = judgment.words(settings['health.act']), self._topics.log
+            if self.input.problems.set('health', words):
+                log.warning(f'{self.input.source}: {words}')
+            if judgment.state == GOOD:
+                log.info(f'{self.input.source}: the images are good again, after '
+                         f'{judgment.since - before.since:.1f} s of being {before.state}')
+        reset = 'scene cut' if judgment.cut else None
+        if blind_before >= LOST and not judgment.blind and settings['health.act']:
+            reset = 'camera covered'
+        if arrival.reset is not None or reset is None:  # it is forgotten already, and counted
+            return arrival.reset
+        self.forget()
+        self.input.arrivals.count_reset(reset)
+        return reset
+
+    def note_not_finite(self) -> None:
+        """Take note that a step gave NaN or Inf; its stream has forgotten the state."""
+        self._not_finite.append(time.perf_counter())
+        self.input.arrivals.demand('output not finite')
 
     def read(
         self, output: Tensor, picture: Picture, settings: Settings,
@@ -103,15 +136,17 @@ class Camera:
 
     def snapshot(self, publishers: int = 0) -> CameraSnapshot:
         """publishers: how many are seen on the image topic."""
-        arrivals = self.input.arrivals
+        arrivals, minute_ago = self.input.arrivals, time.perf_counter() - 60
         return CameraSnapshot(
             name=self.name, topic=self.input.source, info_topic=self.input.info_topic,
             publishers=publishers,
             waiting=arrivals.last_time is None,
             problems=self.input.problems.current(),
             view=(self.input.estimate or self.input.view).words,
-            qos_problem=self.outputs.qos_problem,
+            qos_problem=self.outputs.qos_problem, health=self.health.newest,
+            health_age=self._topics.arrival() - self.health.newest.since,
             counts=arrivals.counts, resets=arrivals.counts.resets.copy(),
+            not_finite=sum(when > minute_ago for when in self._not_finite.copy()),
             rate=self.rate.value(), age_ms=self.age_ms,
             stages=self.times.milliseconds() if self.times else {},
             scale_followed=self.scale.followed, scale=self.scale.current,

@@ -12,6 +12,7 @@ from ..msg import DepthStatus
 from ..ros.memory import resident_memory
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
+from ..streams.depth_stream import NotFiniteError
 from .parameter_table import of_camera
 from .snapshot import CameraSnapshot, EngineSnapshot
 
@@ -57,11 +58,14 @@ def frame_status(
     for name, milliseconds in camera.stages.items():
         setattr(status, f'{name}_ms', milliseconds)
     status.age_ms, status.frame_rate = camera.age_ms, camera.rate
-    for name in ('received', 'processed', 'replaced', 'rejected', 'late', 'repeated', 'failed'):
+    for name in ('received', 'processed', 'blind', 'replaced', 'rejected', 'late', 'repeated',
+                 'failed'):
         setattr(status, name, getattr(counts, name))
     status.reset, status.resets = reset, camera.resets.total()
     status.reset_reasons = list(camera.resets)
     status.reset_counts = list(camera.resets.values())
+    status.health = camera.health.state
+    status.health_age = camera.health_age
     status.cpu_memory, status.gpu_memory = resident_memory(), engine.memory
     return status
 
@@ -144,11 +148,20 @@ def _input_health(name: str, camera: CameraSnapshot) -> DiagnosticStatus:
         message = f'waiting for the first image on {camera.topic}'
     if problems := [*camera.problems, *filter(None, [camera.qos_problem])]:
         level, message = WARN, '; '.join([*problems, camera.view] if camera.view else problems)
-    return _status(f'{_named(name, camera)}: input', level, message, {
+        if camera.health.is_error(camera.health_age):
+            level = ERROR
+    values = {
         'topic': camera.topic, 'camera_info topic': camera.info_topic, 'camera': camera.view,
         'publishers': camera.publishers, 'received': counts.received,
-        'replaced by a newer one': counts.replaced, 'rejected': counts.rejected,
-        'late': counts.late, 'repeated': counts.repeated}, camera.engine)
+        'without depth': counts.blind, 'replaced by a newer one': counts.replaced,
+        'rejected': counts.rejected, 'late': counts.late, 'repeated': counts.repeated,
+        'camera health': camera.health.state}
+    if (numbers := camera.health.numbers) is not None:
+        values |= {
+            'brightness': f'{numbers.brightness:.0f}', 'white share': f'{numbers.white:.2f}',
+            'detail': f'{numbers.detail:.1f}', 'contrast': f'{numbers.contrast:.1f}',
+            'fine detail': f'{numbers.fine:.2f}'}
+    return _status(f'{_named(name, camera)}: input', level, message, values, camera.engine)
 
 
 def _output_health(name: str, camera: CameraSnapshot, max_age: float) -> DiagnosticStatus:
@@ -174,6 +187,8 @@ def _output_health(name: str, camera: CameraSnapshot, max_age: float) -> Diagnos
                 + f'{camera.scale_problem}')
     if counts.failed:
         level, message = WARN, f'{counts.failed} frames failed; see the log'
+    if camera.not_finite > 1:
+        level, message = ERROR, f'{camera.not_finite} times in a minute {NotFiniteError()}'
     values = {'frame rate (1/s)': f'{camera.rate:.2f}', 'processed': counts.processed,
               'failed': counts.failed, 'resets': camera.resets.total()}
     values |= {f'resets: {reason}': count for reason, count in camera.resets.items()}

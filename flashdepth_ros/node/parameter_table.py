@@ -131,6 +131,16 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'forgotten: such a frame was overtaken on its way, and is left out. One that goes back by '
         'more begins a new stream.', low=0.0, high=3600.0, running=True),
     Parameter(
+        'stream.scene_cut', 0.65,
+        'How little an image resembles the one before it, from 0 to 1, for a cut to another scene '
+        '(a video, a switch of cameras), at which the temporal state is forgotten. 0 is never.',
+        low=0.0, high=1.0, running=True),
+    Parameter(
+        'health.act', True,
+        'Publish no depth (all NaN, no clouds) of a camera that is black, covered or '
+        'over-exposed, and forget the temporal state after two such frames or more. false: only '
+        'tell, in the diagnostics and ~/status.', running=True),
+    Parameter(
         'filter.temporal', False,
         'Mix each frame with those before, which are carried along the optical flow: less flicker, '
         'in all outputs. For networks without a temporal state, such as depth-anything-v2; others '

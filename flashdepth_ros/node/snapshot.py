@@ -7,6 +7,7 @@ from ..engines import Engine
 from ..metres.motion import MotionState
 from ..metres.tracker import Scale
 from ..streams.arrivals import Counts
+from ..streams.camera_health import Judgment
 
 
 @dataclass
@@ -68,9 +69,12 @@ class CameraSnapshot:
     waiting: bool                 # no image has come since configuring
     problems: list[str]           # what is wrong with the input now, each with what to do
     view: str                     # which camera the images are taken to be of, in words
+    health: Judgment              # of the newest frame
+    health_age: float             # seconds since it is so
     qos_problem: str              # a subscriber that QoS keeps apart, '' for none
     counts: Counts
     resets: Counter               # by reason
+    not_finite: int               # frames of the last minute whose step gave NaN or Inf
     rate: float                   # frames published per second
     age_ms: float                 # header stamp to publication, of the newest frame
     stages: dict[str, float]      # milliseconds of the newest frame's, {} before the first

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..engines import EngineError, NotReadyError
 from ..ros.parameters import Settings
 from ..ros.topics import Topics
-from ..streams.depth_stream import step_together
+from ..streams.camera_health import GOOD
+from ..streams.depth_stream import NotFiniteError, step_together
 from .camera import Camera
 from .diagnostics import age_ms, frame_status
 from .frame import Frame
@@ -49,10 +50,14 @@ class Walk:
                 own = camera.settings(settings)
                 picture = camera.input.decode(arrival.message, own)
                 times.decoded = time.perf_counter()
+                reset = camera.judge(arrival, picture, own)
+                if camera.health.newest.blind and own['health.act']:
+                    self._publish(Frame(camera, arrival, picture, None, times, own, reset), None)
+                    continue
                 network_input = camera.stream.prepare(picture.rgb)
                 times.prepared = time.perf_counter()
                 by_size.setdefault(tuple(network_input.shape), []).append(
-                    Frame(camera, arrival, picture, network_input, times, own))
+                    Frame(camera, arrival, picture, network_input, times, own, reset))
 
         for frames in (batch for same_size in by_size.values() for batch in _batches(same_size)):
             with self._forgiving([frame.camera for frame in frames]):
@@ -63,37 +68,47 @@ class Walk:
                     WAIT_FOR_OTHERS, 0.1 * (time.perf_counter() - begin))
                 for frame, output in zip(frames, outputs, strict=True):
                     with self._forgiving([frame.camera]):
+                        if output is None:
+                            frame.camera.note_not_finite()
+                            raise NotFiniteError
                         self._publish(frame, output)
 
-    def _publish(self, frame: Frame, output: Tensor) -> None:
-        """Publish what became of a frame: the network's output."""
+    def _publish(self, frame: Frame, output: Tensor | None) -> None:
+        """Publish what became of a frame: the network's output, or None where there is no depth."""
         camera, times, header = frame.camera, frame.times, frame.header
         settings = frame.settings
         times.stepped = time.perf_counter()
-        # by how the network's own output changes, before it is smoothed
-        confidence = (camera.stream.confidence(output)
-                      if camera.outputs.wants_confidence(settings) else None)
-        if settings['filter.temporal']:
-            output = camera.stream.smoothed(
-                output, settings['filter.alpha'], settings['filter.delta'])
-        # also where nobody subscribes: what is followed through time must not fall behind
-        plane, picture = camera.read(output, frame.picture, settings)
-        scale = camera.follow_scale(plane, picture, header, settings)
+        counts, confidence = camera.input.arrivals.counts, None
+        if output is None:
+            picture = frame.picture
+            plane, scale = camera.stream.nothing(picture.rgb.shape[:2]), None
+            counts.blind += 1
+        else:
+            # by how the network's own output changes, before it is smoothed
+            if camera.outputs.wants_confidence(settings):
+                confidence = camera.stream.confidence(output)
+            if settings['filter.temporal']:
+                output = camera.stream.smoothed(
+                    output, settings['filter.alpha'], settings['filter.delta'])
+            # also where nobody subscribes: what is followed through time must not fall behind
+            plane, picture = camera.read(output, frame.picture, settings)
+            scale = camera.follow_scale(plane, picture, header, settings)
+            counts.processed += 1
+            camera.input.problems.good_frame('frame')
         times.publishing = camera.outputs.publish(
-            plane, camera.stream, scale, camera.scale.is_fresh(settings['scale.max_age']),
+            plane, camera.stream, scale,
+            output is not None and camera.scale.is_fresh(settings['scale.max_age']),
             picture, header,
             lambda: _status_line(
                 camera, settings, scale, 1e3 * (times.stepped - times.prepared)),
             settings, confidence)
         times.published = time.perf_counter()
-        camera.input.arrivals.counts.processed += 1
-        camera.input.problems.good_frame('frame')
         camera.rate.tick()
         camera.times = times
         camera.age_ms = age_ms(header.stamp, self._topics.now())
         if camera.outputs.wants_status():
             camera.outputs.publish_status(frame_status(
-                camera.snapshot(), header, settings, frame.arrival.reset is not None))
+                camera.snapshot(), header, settings, frame.reset is not None))
 
     @contextmanager
     def _forgiving(self, cameras: Sequence[Camera]) -> Iterator[None]:
@@ -132,9 +147,12 @@ def _status_line(
     """Say in short what made the frame; rate and age are those of the frame before."""
     engine = camera.stream.engine
     age = f'age {camera.age_ms:.0f} ms' if camera.age_ms < 60_000 else 'age over a minute'
+    state = camera.health.newest.state
     return [
         *(['RANDOM WEIGHTS'] if settings['model.weights'] == 'random' else []),
-        f'{engine.spec.name} {engine.backend}', f'{model_ms:.0f} ms',
+        *([f'CAMERA {state.upper()}'] if state != GOOD else []),
+        f'{engine.spec.name} {engine.backend}',
+        *([f'{model_ms:.0f} ms'] if math.isfinite(model_ms) else []),
         f'{camera.rate.value():.1f} Hz',
         f'{settings["scale.mode"]} '
         + ('without a scale yet' if scale is None else f'x{scale[0]:.3g}'),

@@ -1,7 +1,7 @@
 """The frames of one camera between the executor and the worker: only the newest waits. No ROS."""
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import threading
 import time
 from typing import Any
@@ -31,6 +31,7 @@ class Counts:
     processed: int = 0
     replaced: int = 0
     rejected: int = 0
+    blind: int = 0
     late: int = 0
     repeated: int = 0
     failed: int = 0
@@ -86,9 +87,19 @@ class Arrivals:
         """Have the temporal state forgotten before the next frame that is taken."""
         with self._ready:
             self.continuity.forget()
+        self.demand(reason)
+
+    def demand(self, reason: str) -> None:
+        """Have the temporal state forgotten before the next frame that is taken; it continues."""
+        with self._ready:
             self._demand(reason)
             if self._waiting is not None:
-                self._waiting = Arrival(self._waiting.message, self._waiting.time, self._reset)
+                self._waiting = replace(self._waiting, reset=self._reset)
+
+    def count_reset(self, reason: str) -> None:
+        """Count a reset that a frame asked for which was taken already."""
+        with self._ready:
+            self.counts.resets[reason] += 1
 
     def clock_jumped(self, now: int) -> None:
         """Take note that the node's clock went back to `now`, in ns."""

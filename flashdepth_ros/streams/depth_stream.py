@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..engines import Engine, State
+from ..engines import Engine, EngineError, State
 from ..images.confidence import FRAME_BY_FRAME, STREAMING, Confidence
 from ..images.optical_flow import OpticalFlow
 from ..images.resampling import resize_aligned
@@ -12,6 +12,16 @@ from ..images.temporal_filter import TemporalFilter
 from ..models import prepare_frame
 from .log_depth import LogDepth
 from .point_maps import PointMaps
+
+
+class NotFiniteError(EngineError):
+    """A step gave NaN or Inf; the message says what to do."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'the network gave no finite numbers (NaN or Inf): the frame is left out, and the '
+            'temporal state forgotten. Where it happens again, set engine.precision to fp32, '
+            'another engine.backend, or see whether the weights are whole')
 
 
 class DepthStream:
@@ -53,9 +63,19 @@ class DepthStream:
         self.flow.advance(rgb, *frame.shape[1:])
         return frame
 
+    def nothing(self, camera: tuple[int, int]) -> torch.Tensor:
+        """Return a plane (h, w) without a value for a camera's image (height, width)."""
+        return torch.full(self.engine.spec.frame.network_size(*camera, self.short_side), torch.nan)
+
     def step(self, frame: torch.Tensor) -> torch.Tensor:
-        """Advance by one prepared frame (3, h, w); return the output on the CPU, for `read`."""
-        return step_together([self], [frame])[0]
+        """Advance by one prepared frame (3, h, w); return the output on the CPU, for `read`.
+
+        NotFiniteError where that or the new state has NaN or Inf; the stream then starts anew.
+        """
+        output = step_together([self], [frame])[0]
+        if output is None:
+            raise NotFiniteError
+        return output
 
     def confidence(self, output: torch.Tensor) -> np.ndarray:
         """Return how far each pixel of a frame's output is to be trusted, (h, w) float32, 0 to 1.
@@ -123,24 +143,50 @@ class DepthStream:
 
 def step_together(
     streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
-) -> list[torch.Tensor]:
+) -> list[torch.Tensor | None]:
     """Advance streams of one model by a frame (3, h, w) each, all of one size, in one step.
 
     Returns their outputs on the CPU, for `DepthStream.read`. The states change only if the step
-    succeeds, so a failing frame loses nothing.
+    succeeds, so a failing frame loses nothing. Where an output or a new state has NaN or Inf there
+    is None, and that stream starts anew.
     """
-    return list(step_on_device(streams, frames).cpu())  # waits for the device
+    outputs, state = _step(streams, frames)
+    finite = _sums(outputs, state).isfinite().tolist()  # waits for the device
+    for stream, good in zip(streams, finite, strict=True):
+        if not good:
+            stream.reset()
+    return [output if good else None
+            for output, good in zip(outputs.cpu(), finite, strict=True)]
+
+
+@torch.inference_mode()
+def _sums(outputs: torch.Tensor, state: State) -> torch.Tensor:
+    """Return a number for each stream (N,) that is finite where its output and its state are.
+
+    A sum is the fastest pass over memory that nothing but finite values leaves finite.
+    """
+    sums = outputs.flatten(1).sum(1, dtype=torch.float32)
+    for value in state.values():
+        if value.is_floating_point():
+            sums += value.flatten(1).sum(1, dtype=torch.float32)
+    return sums
 
 
 def step_on_device(streams: Sequence[DepthStream], frames: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Do what step_together does; the outputs (N, h, w) stay on the device, which may still run."""
+    """Do what step_together does, unchecked; the outputs (N, h, w) stay on the device."""
+    return _step(streams, frames)[0]
+
+
+def _step(
+    streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
+) -> tuple[torch.Tensor, State]:
     height, width = frames[0].shape[1:]
     engine = streams[0].engine.resized(height, width, len(streams))
     together = _joined(streams, engine)
     outputs, together = engine.step(torch.stack(list(frames)), together)
     for i, stream in enumerate(streams):
         stream.engine, stream._state, stream._forgotten = engine, (together, i), False
-    return outputs
+    return outputs, together
 
 
 def _joined(streams: Sequence[DepthStream], engine: Engine) -> State:

@@ -20,11 +20,13 @@ from ..scoring.protocols import PROTOCOLS
 from ..scoring.scale_modes import MODES
 from ..scoring.sequences import mean_scores, plot, score, table
 from ..weights.choice import choose_model
+from .camera_health_evaluation import camera_health_tables
 from .compare_models import compare
 from .costmap_evaluation import costmap_scores
 from .evaluate_dataset import evaluate_dataset
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
 from .options import add_model_arguments, add_simulation_arguments, seeds
+from .reset_evaluation import reset_tables
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -75,6 +77,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--costmap', action='store_true',
                         help="what nav2's costmap makes of the depth of --seeds instead, beside "
                              'that of true depth (with --stateless: of both)')
+    parser.add_argument('--camera-health', action='store_true',
+                        help='what is told of cameras that see (--seeds, --videos), of covers and '
+                             'other events, and of cuts; with --model: what the state is '
+                             'worth after them')
+    parser.add_argument('--videos', nargs='+', default=[], type=Path, metavar='FILE',
+                        help='of --camera-health: videos in which nothing happens')
     parser.add_argument('--scale-mode', nargs='+', default=['fixed'], choices=MODES,
                         metavar='MODE', help=f'of --costmap: {", ".join(MODES)} (default: fixed)')
     parser.add_argument('--align', default='scale-shift', choices=metrics.ALIGNMENTS,
@@ -117,12 +125,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                          '--predictions')
     elif options.report:
         parser.error('--report belongs to --compare')
-    elif options.seeds and options.model is None:
+    elif options.seeds and options.model is None and not options.camera_health:
         parser.error('--seeds needs --model')
     if options.live and options.model is not None:
         parser.error('--live takes the model that runs: leave --model')
-    if options.costmap and not options.seeds:
-        parser.error('--costmap needs --seeds')
+    if (options.costmap or options.camera_health) and not options.seeds:
+        parser.error('--costmap and --camera-health need --seeds')
     if options.model is not None:
         try:
             spec, file, warning = choose_model(options.model, options.weights)
@@ -140,6 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.compare:
             print(compare(options))
+            return 0
+        if options.camera_health:
+            print(reset_tables(options) if options.model else camera_health_tables(options))
             return 0
         if options.dataset:
             print(evaluate_dataset(options).markdown())

@@ -4,12 +4,13 @@ import threading
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+import torch
 
 from flashdepth_ros.engines import EngineError, open_engine
 from flashdepth_ros.models import FrameTooSmallError
 from flashdepth_ros.streams.arrivals import Arrivals
 from flashdepth_ros.streams.continuity import Continuity, FrameOrigin
-from flashdepth_ros.streams.depth_stream import DepthStream, step_together
+from flashdepth_ros.streams.depth_stream import DepthStream, NotFiniteError, step_together
 
 SECOND = 1_000_000_000
 
@@ -135,6 +136,32 @@ def test_a_failing_frame_keeps_the_state(engine):
         stream.prepare(frames(1, 20, 20)[0])
     assert_array_equal(stream.step(stream.prepare(second)).numpy(),
                        other.step(other.prepare(second)).numpy())
+
+
+@pytest.mark.parametrize(('model', 'tensor', 'value'), [
+    ('flashdepth-s', 'ssm', torch.nan), ('vda-s', 'past_0_0', -torch.inf)])
+def test_a_state_that_is_not_finite_ends_with_its_frame(model, tensor, value):
+    engine = open_engine(model, 'random', 'torch', height=70, width=84)
+    streams = [DepthStream(engine, short_side=70) for _ in range(2)]
+    fresh, other = DepthStream(engine, short_side=70), DepthStream(engine, short_side=70)
+    pictures = [[stream.prepare(picture) for stream in streams] for picture in frames(3, 70, 84)]
+    step_together(streams, pictures[0])
+    other.step(pictures[0][1])
+    state, _ = streams[0]._state
+    with torch.inference_mode():
+        state[tensor][0].view(-1)[5] = value
+    none, output = step_together(streams, pictures[1])
+    assert none is None  # and the other camera's is as ever
+    outputs = step_together(streams, pictures[2])
+    for given, wanted in (
+            (output, other.step(pictures[1][1])), (outputs[1], other.step(pictures[2][1])),
+            (outputs[0], fresh.step(pictures[2][0]))):
+        assert_allclose(given.numpy(), wanted.numpy(), rtol=0, atol=1e-5 * float(wanted.max()))
+    state, _ = streams[0]._state
+    with torch.inference_mode():
+        state[tensor][0].view(-1)[5] = value
+    with pytest.raises(NotFiniteError, match=r'engine\.precision'):
+        streams[0].step(pictures[0][0])
 
 
 def test_engines_that_cannot_be_opened_say_what_to_do():

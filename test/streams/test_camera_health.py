@@ -1,0 +1,144 @@
+"""What the pictures of a camera say of it, and since when."""
+import cv2
+from egl import needs_egl
+import numpy as np
+import pytest
+
+from flashdepth_ros.images.picture_statistics import equal_share, picture_statistics, thumbnail
+from flashdepth_ros.images.scene_change import shift_distance
+from flashdepth_ros.streams.camera_health import CameraHealth
+
+needs_egl()
+
+from flashdepth_ros.simulation.events import BLURS, happen  # noqa: E402
+
+RNG = np.random.default_rng(11)
+# edges and flat parts of all sizes, a little noise
+PICTURES = [np.clip(sum(
+    np.kron(RNG.integers(0, 90, (240 // n, 320 // n, 3)), np.ones((n, n, 1))) for n in (80, 20, 4))
+    + RNG.normal(0, 3, (240, 320, 3)), 0, 255).astype(np.uint8) for _ in range(30)]
+
+
+@pytest.mark.parametrize(('height', 'width', 'small'), [
+    (240, 320, (136, 182)), (480, 640, (136, 182)), (1081, 1921, (102, 182)), (84, 98, (84, 98)),
+    (600, 20, (182, 6)), (1, 4000, (1, 182)), (4000, 1, (182, 1)), (1, 1, (1, 1))])
+def test_a_thumbnail_has_one_size_and_the_mean(height, width, small):
+    rgb = RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    grey = thumbnail(rgb)
+    assert grey.shape == small
+    assert picture_statistics(grey).brightness <= 255
+    if rgb.size > 5000:
+        assert grey.mean() == pytest.approx((rgb @ [0.299, 0.587, 0.114]).mean(), abs=2)
+
+
+def test_the_numbers_are_those_of_plain_numpy():
+    grey = thumbnail(PICTURES[0])
+    numbers = picture_statistics(grey)
+    assert numbers.brightness == pytest.approx(np.percentile(grey, 98), abs=1)
+    assert numbers.contrast == pytest.approx(grey.std(), rel=1e-4)
+    bright = np.minimum(grey.astype(int) * 2, 255).astype(np.uint8)
+    assert picture_statistics(bright).white == pytest.approx((bright >= 250).mean())
+    v = np.pad(grey.astype(float), 1, mode='reflect')
+    smooth = [v[:-2] + 2 * v[1:-1] + v[2:], v[:, :-2] + 2 * v[:, 1:-1] + v[:, 2:]]
+    gradient = np.hypot(smooth[0][:, 2:] - smooth[0][:, :-2], smooth[1][2:] - smooth[1][:-2]) / 8
+    assert numbers.detail == pytest.approx(np.percentile(gradient, 99), abs=0.5)
+    assert equal_share(grey, grey) == 1 and equal_share(grey, grey[1:]) == 0
+    assert equal_share(grey, 255 - grey) < 0.05
+
+
+@pytest.mark.parametrize(('event', 'state'), [
+    ('black', 'black'), ('cap', 'black'), ('1/32', 'black'), ('finger', 'covered'),
+    ('lit finger', 'covered'), ('fog', 'covered'), ('white', 'over-exposed'),
+    ('x8', 'over-exposed')])
+def test_a_blind_camera_is_told_at_once(event, state):
+    health = CameraHealth()
+    assert health.judge(PICTURES[0], 5.0).state == 'good'
+    for i in (1, 2):
+        judgment = health.judge(happen(event, PICTURES[i], 0, i), 5 + i)
+        assert (judgment.state, judgment.since, judgment.blind) == (state, 6.0, True)
+        assert health.blind_frames == i and judgment.is_error(1.0) and not judgment.is_error(0.9)
+        assert judgment.words(act=True).endswith('until then') and judgment.words(act=False)
+    assert health.judge(PICTURES[3], 8.0).words(act=True) is None
+    assert (health.newest.since, health.blind_frames) == (8.0, 0)
+
+
+@pytest.mark.parametrize(('event', 'state'), [
+    ('1/8', 'dark'), *((blur, 'blurred') for blur in list(BLURS)[2:4])])
+def test_worse_pictures_are_told_after_a_second(event, state):
+    health = CameraHealth()
+    states = [health.judge(happen(event, picture, 0, i) if 3 <= i < 20 else picture, i / 10).state
+              for i, picture in enumerate(PICTURES[:25])]
+    assert states == ['good'] * 13 + [state] * 7 + ['good'] * 5
+    assert health.blind_frames == 0
+
+
+def test_a_frozen_picture_is_told_after_a_second_and_ten_frames():
+    for rate, frames in ((5, 10), (10, 10), (30, 30)):
+        health = CameraHealth()
+        health.judge(PICTURES[0], 0.0)
+        states = [health.judge(PICTURES[1], 1 + i / rate).state for i in range(frames + 3)]
+        assert states == ['good'] * frames + ['frozen'] * 3
+        assert health.newest.since == 1.0
+        assert health.judge(PICTURES[2], 9.0).state == 'good'
+
+
+def test_a_state_near_its_threshold_does_not_flicker():
+    health = CameraHealth()
+    levels = [17, 19, 21, 19, 23, 26, 21]
+    flat = np.ones((240, 320, 3), np.uint8)
+    states = [health.judge(flat * np.uint8(level), i / 10).state for i, level in enumerate(levels)]
+    assert states[:5] == ['black'] * 5 and 'black' not in states[5:]
+
+
+def test_another_size_is_no_frozen_picture():
+    health = CameraHealth()
+    for i in range(30):
+        shape = (84, 98) if i % 2 else (98, 84)
+        assert health.judge(PICTURES[0][:shape[0], :shape[1]], i / 10).state == 'good'
+
+
+def moved(picture: np.ndarray, pixels: int) -> np.ndarray:
+    return np.roll(picture, pixels, axis=1)
+
+
+def test_a_cut_is_told_once_and_motion_and_light_are_none():
+    health = CameraHealth()
+    noise = np.random.default_rng(5)
+    for i in range(40):  # driving on, brighter and darker, until another picture comes at the 20th
+        light = 1 + 0.3 * np.sin(i)
+        picture = light * moved(PICTURES[i // 20], 3 * i) + noise.normal(0, 4, (240, 320, 3))
+        judgment = health.judge(np.clip(picture, 0, 255).astype(np.uint8), i / 10, 0.65)
+        assert judgment.cut == (i == 20), i
+        assert judgment.state == 'good'
+
+
+def test_cuts_are_counted_at_most_every_sixth_frame_and_never_at_zero():
+    health = CameraHealth()
+    assert [i for i, picture in enumerate(PICTURES[:20])
+            if health.judge(picture, i / 10, 0.65).cut] == [1, 7, 13, 19]
+    assert not any(health.judge(picture, 5.0).cut for picture in PICTURES)
+
+
+def test_what_passes_before_the_lens_and_a_cover_are_no_cuts():
+    health = CameraHealth()
+    for i in range(20):
+        picture = PICTURES[0].copy()
+        picture[:, 20 * i:20 * i + 90] = 30  # an arm
+        if 8 <= i < 12:
+            picture[:] = 0
+        judgment = health.judge(picture, i / 10, 0.65)
+        assert not judgment.cut
+    assert health.judge(PICTURES[0][:120], 3.0, 0.65).cut is False  # another size is a reset anyway
+
+
+def test_a_shift_is_found_as_by_trying_all():
+    a, b = (cv2.resize(thumbnail(each), (32, 24), interpolation=cv2.INTER_AREA).astype(float)
+            for each in PICTURES[:2])
+    best = -1.0
+    for dy in range(-6, 7):
+        for dx in range(-10, 11):
+            y, x = slice(max(0, dy), 24 + min(0, dy)), slice(max(0, dx), 32 + min(0, dx))
+            v, u = slice(max(0, -dy), 24 + min(0, -dy)), slice(max(0, -dx), 32 + min(0, -dx))
+            best = max(best, float(np.corrcoef(a[v, u].ravel(), b[y, x].ravel())[0, 1]))
+    assert shift_distance(thumbnail(PICTURES[0]), thumbnail(PICTURES[1])) == pytest.approx(
+        1 - best, abs=1e-3)
