@@ -42,11 +42,16 @@ class Input:
 
 
 def masked(source: str) -> str:
-    """Return a source as it may be shown: no user, password or query of an address."""
-    if '://' not in source:
+    """Return a source as it may be shown: no user, password or query of an address.
+
+    People write passwords with any character, so rather too much is left out than too little.
+    """
+    scheme, mark, rest = source.partition('://')
+    if not mark:
         return source
-    shown = re.sub(r'(?<=://)[^/?#]*@', '***@', source)
-    return re.sub(r'\?.*', '?***', shown, flags=re.DOTALL)
+    _, at, rest = rest.rpartition('@')
+    place, *query = re.split('[?&;]', rest, maxsplit=1)
+    return f'{scheme}://{"***@" if at else ""}{place}{"?***" if query else ""}'
 
 
 def is_address(source: str) -> bool:

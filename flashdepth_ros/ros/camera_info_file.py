@@ -2,7 +2,6 @@
 from dataclasses import dataclass
 import os
 from pathlib import Path
-import re
 from urllib.parse import unquote
 
 from sensor_msgs.msg import CameraInfo
@@ -22,12 +21,11 @@ class CalibrationFileError(ValueError):
 def path_of(url: str) -> Path:
     """Return the file of a URL as camera_info_manager takes them; CalibrationFileError.
 
-    file:///path, package://name/path, or a plain path; ${NAME} stands for a variable of the
-    environment, ${ROS_HOME} by default for ~/.ros.
+    file:///path, package://name/path, or a plain path; ${ROS_HOME} is ~/.ros where the environment
+    does not say another.
     """
-    home = str(Path('~/.ros').expanduser())
-    filled = re.sub(r'\$\{(\w+)\}', lambda match: os.environ.get(
-        match[1], home if match[1] == 'ROS_HOME' else match[0]), url)
+    home = os.environ.get('ROS_HOME') or str(Path('~/.ros').expanduser())
+    filled = url.replace('${ROS_HOME}', home)
     if filled.startswith('file://'):
         return Path(unquote(filled.removeprefix('file://')))
     if filled.startswith('package://'):

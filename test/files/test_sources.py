@@ -91,7 +91,9 @@ def test_what_a_webcam_is_asked_for():
     ('rtsp://admin:pa:ss@10.0.0.7:554/live', 'rtsp://***@10.0.0.7:554/live'),
     ('rtsp://admin:p@ss@cam/live', 'rtsp://***@cam/live'),
     ('http://cam/video.cgi?user=me&pwd=secret', 'http://cam/video.cgi?***'),
-    ('http://cam/a@b.mjpg', 'http://cam/a@b.mjpg'),
+    ('rtsp://me:a/b?c@cam/live', 'rtsp://***@cam/live'),
+    ('http://cam/video?user=me@home.org&pwd=secret', 'http://***@home.org?***'),
+    ('http://cam:8080/b.mjpg', 'http://cam:8080/b.mjpg'),
     ('walk?.mp4', 'walk?.mp4')])
 def test_credentials_are_masked(address, shown):
     assert masked(address) == shown
