@@ -5,7 +5,7 @@ import threading
 from ..ros.parameters import Settings
 from ..ros.topics import Topics
 from .camera import Camera
-from .walk import Walk
+from .pipeline import Pipeline
 
 
 class Worker:
@@ -18,7 +18,7 @@ class Worker:
         self, topics: Topics, cameras: Sequence[Camera], settings: Callable[[], Settings],
         ready: threading.Condition,
     ):
-        self._walk = Walk(topics, cameras, settings)
+        self._pipeline = Pipeline(topics, cameras, settings)
         self._ready, self._working = ready, True
         self._thread = threading.Thread(target=self._run, name='depth worker', daemon=True)
 
@@ -33,17 +33,18 @@ class Worker:
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        pipeline = self._pipeline
+
         def has_waited_for(how_many: Callable) -> bool:
             return not self._working or how_many(
-                camera.input.arrivals.waits() for camera in self._walk.cameras)
+                camera.input.arrivals.waits() for camera in pipeline.cameras)
 
         while True:
             with self._ready:
                 self._ready.wait_for(lambda: has_waited_for(any))
                 # frames taken together arrive moments apart; a silent camera costs no more
                 self._ready.wait_for(lambda: has_waited_for(all),
-                                     self._walk.wait_for_others if len(self._walk.cameras) > 1
-                                     else 0)
+                                     pipeline.wait_for_others if len(pipeline.cameras) > 1 else 0)
                 if not self._working:
                     return
-            self._walk.process()
+            pipeline.process()

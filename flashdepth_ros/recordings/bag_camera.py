@@ -8,8 +8,8 @@ from ..files.bag_pieces import BagPieces
 from ..files.bag_reader import BagReader
 from ..files.bag_types import COMPRESSED
 from ..node.camera import Camera
+from ..node.pipeline import Pipeline
 from ..node.remembered import recall, remember
-from ..node.walk import Walk
 from ..ros.message import MessageError
 from ..ros.parameters import Settings
 from .bag_topics import TF, TF_STATIC, BagTopics
@@ -41,7 +41,7 @@ class BagCamera:
         self.topics.ranges = own['output.min_range'], own['output.max_range']
         for topic in self.topics.made.values():
             pieces.declare(topic)
-        self.walk = Walk(self.topics, [self.camera], lambda: settings)
+        self.pipeline = Pipeline(self.topics, [self.camera], lambda: settings)
         self.camera.subscribe()
 
     def prime(self) -> None:

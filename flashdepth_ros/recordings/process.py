@@ -130,7 +130,7 @@ class _Run:
         except MessageError as error:
             camera.damaged(topic, error)
         if topic == camera.image:
-            camera.walk.process()
+            camera.pipeline.process()
             self._done += 1
             self._progress(self._done, self._total)
 

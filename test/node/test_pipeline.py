@@ -1,4 +1,4 @@
-"""The walk of a frame: what goes in comes out as depth, with everything that belongs to it."""
+"""The way of a frame: what goes in comes out as depth, with everything that belongs to it."""
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest

@@ -20,7 +20,7 @@ from .snapshot import Times
 WAIT_FOR_OTHERS = 0.01  # seconds that a frame may wait for those of the other cameras
 
 
-class Walk:
+class Pipeline:
     """Takes the newest frame of every camera that has one all the way, at each `process`.
 
     settings: gives those in force, once for each round. wait_for_others: the seconds that a frame
