@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .optical_flow import OpticalFlow, sources, warp
+from .optical_flow import OpticalFlow, warp
 
 ALONG, HERE = 0.1, 0.2  # weights of a new frame: the means go over some ten and five
 LARGEST = 0.5    # of one frame's change: an uncovered background is no more wrong than that
@@ -23,20 +23,21 @@ class Calibration:
     factor: float
     exponent: float
 
-    def error(self, change: np.ndarray) -> np.ndarray:
-        return self.factor * cv2.pow(change, self.exponent)
+    def error(self, squares: np.ndarray) -> np.ndarray:
+        """Return e (h, w) float32 for squares of mean changes."""
+        return cv2.pow(squares, self.exponent / 2) * np.float32(self.factor)
 
 
-STREAMING = Calibration(1.2, 0.64)   # of networks that remember: they change less, and are as wrong
-FRAME_BY_FRAME = Calibration(0.78, 0.58)
+STREAMING = Calibration(2.0, 0.776)  # of networks that remember: they change less, and are as wrong
+FRAME_BY_FRAME = Calibration(1.63, 0.812)
 
 
 class Confidence:
     """What a stream's depth has shown of its own uncertainty: how it changes where it should not.
 
-    That is the geometric mean of two changes of the logarithm of depth: along the optical flow,
-    less what all of the frame changes by, averaged over some ten frames and carried along with the
-    flow; and at one and the same pixel, over some five, which also sees what the camera moves past.
+    That is the geometric mean of two changes of the logarithm of depth, each less its median in the
+    frame: along the optical flow, averaged over some ten frames and carried along with the flow;
+    and at one and the same pixel, over some five, which also sees what the camera moves past.
     It ranks the pixels of a stream, and is no probability; an error that stays is not seen.
     docs/confidence.md has what it is worth.
     """
@@ -70,7 +71,7 @@ class Confidence:
         else:
             along, here = (cv2.blur(mean, (SMOOTH, SMOOTH)) + np.float32(LEAST)
                            for mean in (self._along, self._here))
-            error = calibration.error(cv2.sqrt(along * here))
+            error = calibration.error(along * here)
         confidence = 1 - error * np.float32(1 / UNCERTAIN)
         np.clip(confidence, 0, 1, out=confidence)
         confidence[np.isnan(logs)] = np.nan
@@ -78,12 +79,9 @@ class Confidence:
 
     def _take(self, logs: np.ndarray, last: np.ndarray, flow: OpticalFlow) -> None:
         self._changes += 1
-        places, inside = sources(flow.flow)
-        change = logs - warp(last, places)
-        known = inside & np.isfinite(change)
-        along = _size(change - np.float32(_median(change[known])), known)
-        here = logs - last
-        here = _size(here, np.isfinite(here))
+        places, inside = flow.sources
+        along = _size(logs - warp(last, places), inside)
+        here = _size(logs - last)
         if self._changes > 1:
             before = warp(self._along, places)
             before[~inside] = _median(self._along)
@@ -92,10 +90,14 @@ class Confidence:
         self._along, self._here = along, here
 
 
-def _size(change: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return how large changes (h, w) are, where they are not known about as elsewhere."""
-    size = np.minimum(np.abs(change), np.float32(LARGEST))
-    size[~known] = _median(size[known])
+def _size(change: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
+    """Return how far changes (h, w) are from their median; as elsewhere where they are unknown."""
+    size = np.abs(change - np.float32(_median(change, inside)))
+    np.minimum(size, np.float32(LARGEST), out=size)
+    if inside is not None:
+        size[~inside] = np.nan
+    if np.isnan(size.sum()):
+        size[np.isnan(size)] = _median(size)
     return size
 
 
@@ -103,7 +105,11 @@ def _mean(before: np.ndarray, new: np.ndarray, weight: float) -> np.ndarray:
     return cv2.addWeighted(new, weight, before, 1 - weight, 0)
 
 
-def _median(values: np.ndarray) -> float:
-    """Return the median of values, of a part of them where they are very many; 0 of none."""
-    values = values.ravel()
-    return float(np.median(values[::1 + values.size // SAMPLES])) if values.size else 0.0
+def _median(values: np.ndarray, inside: np.ndarray | None = None) -> float:
+    """Return the median of values that are no NaN, of a part of very many; 0 of none."""
+    some = slice(None, None, 1 + values.size // SAMPLES)
+    sample = values.ravel()[some]
+    if inside is not None:
+        sample = sample[inside.ravel()[some]]
+    sample = sample[~np.isnan(sample)]
+    return float(np.median(sample)) if sample.size else 0.0

@@ -22,11 +22,12 @@ class OpticalFlow:
         self._now: _Picture | None = None
         self._before: _Picture | None = None
         self._flow: np.ndarray | None = None
+        self._sources: tuple[np.ndarray, np.ndarray] | None = None
         self._search: cv2.DISOpticalFlow | None = None
 
     def forget(self, keep_newest: bool = False) -> None:
         """Begin a new stream: with the next frame, or with the newest one."""
-        self._before = self._flow = None
+        self._before = self._flow = self._sources = None
         if not keep_newest:
             self._now = None
 
@@ -39,7 +40,8 @@ class OpticalFlow:
             self.forget()
             self._search = None
         self.frames += 1
-        self._before, self._now, self._flow = self._now, _Picture(rgb, (height, width)), None
+        self._before, self._now = self._now, _Picture(rgb, (height, width))
+        self._flow = self._sources = None
 
     @property
     def is_first(self) -> bool:
@@ -71,6 +73,13 @@ class OpticalFlow:
             new: Any = None
             self._flow = self._search.calc(self.now, self.before, new)
         return self._flow
+
+    @property
+    def sources(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where pixels were in the frame before, and which were in it, as of `sources`."""
+        if self._sources is None:
+            self._sources = sources(self.flow)
+        return self._sources
 
 
 class _Picture:

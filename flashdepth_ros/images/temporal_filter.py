@@ -1,7 +1,7 @@
 """Steadier depth: each frame is mixed with the one before, carried along the flow. No ROS here."""
 import numpy as np
 
-from .optical_flow import OpticalFlow, sources, warp
+from .optical_flow import OpticalFlow, warp
 
 
 class TemporalFilter:
@@ -36,7 +36,7 @@ class TemporalFilter:
         if last is None or not follows or flow.is_first or last.shape != logs.shape:
             self._mean = logs
             return logs
-        places, inside = sources(flow.flow)
+        places, inside = flow.sources
         before = warp(last, places, sharp=True)
         change = logs - before
         share = np.abs(change) * np.float32(1 / delta) - np.float32(0.5)

@@ -46,10 +46,14 @@ class DepthStream:
         self._confidence, self._filter = Confidence(), TemporalFilter()
 
     def reset(self) -> None:
-        """Forget the temporal state: the next frame is the first."""
-        self._forgotten = True
+        """Forget all: the next frame is the first."""
+        self.forget_network()
         for each in (self.flow, self._log_depth, self._confidence, self._filter):
             each.forget()
+
+    def forget_network(self) -> None:
+        """Forget what the network remembers alone: it sees the next frame as one without memory."""
+        self._forgotten = True
         if self.points is not None:
             self.points = PointMaps()
 
@@ -77,14 +81,16 @@ class DepthStream:
             raise NotFiniteError
         return output
 
-    def confidence(self, output: torch.Tensor) -> np.ndarray:
+    def confidence(self, output: torch.Tensor, remembers: bool | None = None) -> np.ndarray:
         """Return how far each pixel of a frame's output is to be trusted, (h, w) float32, 0 to 1.
 
         output: on the CPU, as the network gave it, of the frame prepared last. NaN where there is
         no depth. It ranks pixels by how depth has changed along the flow, in the frames for which
-        this was called.
+        this was called. remembers: whether the network has a memory; None is whether it has a
+        state.
         """
-        remembers = self._state is None or bool(self._state[0])
+        if remembers is None:
+            remembers = self._state is None or bool(self._state[0])
         return self._confidence.update(self._log_depth.of(output), self.flow,
                                        STREAMING if remembers else FRAME_BY_FRAME)
 

@@ -22,10 +22,11 @@ from ..scoring.sequences import mean_scores, plot, score, table
 from ..weights.choice import choose_model
 from .camera_health_evaluation import camera_health_tables
 from .compare_models import compare
+from .confidence_evaluation import confidence_report, filter_report
 from .costmap_evaluation import costmap_scores
 from .evaluate_dataset import evaluate_dataset
 from .evaluation_sources import of_bag, of_files, of_running_nodes, of_simulation
-from .options import add_model_arguments, add_simulation_arguments, seeds
+from .options import add_filter_argument, add_model_arguments, add_simulation_arguments, seeds
 from .reset_evaluation import reset_tables
 
 
@@ -83,6 +84,11 @@ def make_parser() -> argparse.ArgumentParser:
                              'worth after them')
     parser.add_argument('--videos', nargs='+', default=[], type=Path, metavar='FILE',
                         help='of --camera-health: videos in which nothing happens')
+    parser.add_argument('--confidence', action='store_true',
+                        help='how well depth/confidence tells what is wrong in --seeds instead: '
+                             'sparsification (drawn with --plot) and calibration')
+    add_filter_argument(parser, 'what the temporal filter makes of --seeds instead, beside the '
+                        'same without it (0.2 0.4 are those of filter.alpha and filter.delta)')
     parser.add_argument('--scale-mode', nargs='+', default=['fixed'], choices=MODES,
                         metavar='MODE', help=f'of --costmap: {", ".join(MODES)} (default: fixed)')
     parser.add_argument('--align', default='scale-shift', choices=metrics.ALIGNMENTS,
@@ -129,8 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('--seeds needs --model')
     if options.live and options.model is not None:
         parser.error('--live takes the model that runs: leave --model')
-    if (options.costmap or options.camera_health) and not options.seeds:
-        parser.error('--costmap and --camera-health need --seeds')
+    if (options.costmap or options.camera_health or options.confidence
+            or options.smoothing) and not options.seeds:
+        parser.error('--costmap, --camera-health, --confidence and --filter need --seeds')
     if options.model is not None:
         try:
             spec, file, warning = choose_model(options.model, options.weights)
@@ -162,6 +169,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if options.json is not None:
                     options.json.write_text(json.dumps(
                         {name: scores.numbers() for name, scores in totals.items()}) + '\n')
+                return 0
+            if options.confidence or options.smoothing:
+                report, numbers = (confidence_report if options.confidence else filter_report)(
+                    options, Path(temporary))
+                print(report)
+                if options.json is not None:
+                    options.json.write_text(json.dumps(numbers) + '\n')
                 return 0
             for each in sequences_of(options, Path(temporary)):
                 names.append(each.name)

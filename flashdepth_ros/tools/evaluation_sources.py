@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from ..datasets.pairing import match_frames
@@ -22,7 +23,7 @@ from ..weights.choice import resolve_weights
 from .process_video import open_window_model, process, window_depth
 
 if TYPE_CHECKING:
-    from ..simulation import Frame  # needs MuJoCo
+    from ..simulation import Renderer  # needs MuJoCo
 
 SIMULATED_FRAMES, LIVE_FRAMES = 30, 100  # without --max-frames
 
@@ -73,8 +74,10 @@ class StreamingModel:
                                    height=height, width=width)
         return DepthStream(self._engine, options.short_side)
 
-    def predict(self, frames: Iterable[np.ndarray], store: FrameStore) -> None:
-        """Put the inverse depth of a sequence of RGB frames (h, w, 3) into a store, at their size.
+    def outputs(
+        self, frames: Iterable[np.ndarray],
+    ) -> Iterator[tuple[DepthStream, torch.Tensor, tuple[int, int]]]:
+        """Yield the stream, the network's output and the frame's size of RGB frames (h, w, 3).
 
         The state is carried from frame to frame or, with --stateless, forgotten before each.
         """
@@ -86,10 +89,20 @@ class StreamingModel:
                 self._stream = self._open(height, width)
             stream = self._stream
             if self.stateless:
-                stream.reset()
-            output = stream.read(stream.step(stream.prepare(rgb)), (height, width))
-            store.add(inverse_depth(
-                stream.resample(output, height, width), self._spec.unit))
+                stream.forget_network()
+            yield stream, stream.step(stream.prepare(rgb)), (height, width)
+
+    def disparity(
+        self, stream: DepthStream, output: torch.Tensor, size: tuple[int, int],
+    ) -> np.ndarray:
+        """Return the inverse depth (height, width) of an output."""
+        return inverse_depth(
+            stream.resample(stream.read(output, size), *size), self._spec.unit)
+
+    def predict(self, frames: Iterable[np.ndarray], store: FrameStore) -> None:
+        """Put the inverse depth of a sequence of RGB frames into a store, at their size."""
+        for stream, output, size in self.outputs(frames):
+            store.add(self.disparity(stream, output, size))
 
     def close(self) -> None:
         if self._engine is not None:
@@ -122,8 +135,6 @@ class WindowedModel:
 def of_simulation(options: argparse.Namespace, folder: Path) -> Iterator[ComparedSequence]:
     """Yield a model's depth of simulated sequences, one for each seed."""
     from ..simulation import Renderer
-    from ..simulation.effects import NONE, USUAL
-    from ..simulation.sequences import drive_through
     width, height = options.size
     model = StreamingModel(options)
     try:
@@ -132,11 +143,8 @@ def of_simulation(options: argparse.Namespace, folder: Path) -> Iterator[Compare
                 truth = FrameStore(folder / f'truth{seed}')
                 poses: list[np.ndarray] = []
                 predictions = FrameStore(folder / f'predictions{seed}')
-                frames = drive_through(
-                    renderer, seed, options.max_frames or SIMULATED_FRAMES,
-                    kind=options.kind, effects=USUAL if options.effects else NONE,
-                    materials=options.materials)
-                model.predict(_pictures(frames, truth, poses), predictions)
+                model.predict(
+                    simulated_pictures(renderer, options, seed, truth, poses), predictions)
                 matrices = np.broadcast_to(renderer.intrinsics.matrix, (len(poses), 3, 3))
                 yield ComparedSequence(f'{options.model}, seed {seed}', predictions, truth,
                                        Cameras(matrices, np.array(poses)))
@@ -144,11 +152,16 @@ def of_simulation(options: argparse.Namespace, folder: Path) -> Iterator[Compare
         model.close()
 
 
-def _pictures(
-    frames: Iterable['Frame'], truth: FrameStore, poses: list[np.ndarray],
+def simulated_pictures(
+    renderer: 'Renderer', options: argparse.Namespace, seed: int, truth: FrameStore,
+    poses: list[np.ndarray],
 ) -> Iterator[np.ndarray]:
-    """Yield the pictures of simulated frames; keep their true depths and poses."""
-    for frame in frames:
+    """Yield the pictures of a simulated scene; keep their true depths and poses."""
+    from ..simulation.effects import NONE, USUAL
+    from ..simulation.sequences import drive_through
+    for frame in drive_through(
+            renderer, seed, options.max_frames or SIMULATED_FRAMES, kind=options.kind,
+            effects=USUAL if options.effects else NONE, materials=options.materials):
         truth.add(frame.depth)
         poses.append(frame.pose)
         yield frame.rgb

@@ -89,6 +89,21 @@ def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = '
                         help='offline windows instead of streaming (vda models)')
 
 
+class _Smoothing(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        alpha, delta = values
+        if not (0 < alpha <= 1 and delta > 0):
+            parser.error(f'{option_string} takes an alpha from above 0 to 1 and a positive delta, '
+                         f'not {alpha:g} and {delta:g}')
+        setattr(namespace, self.dest, (alpha, delta))
+
+
+def add_filter_argument(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add --filter ALPHA DELTA, of the temporal filter."""
+    parser.add_argument('--filter', dest='smoothing', nargs=2, type=float, action=_Smoothing,
+                        metavar=('ALPHA', 'DELTA'), help=text)
+
+
 def add_weights_argument(parser: argparse.ArgumentParser) -> None:
     """Add --weights."""
     parser.add_argument('--weights', default='auto',

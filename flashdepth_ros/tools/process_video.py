@@ -35,7 +35,7 @@ from ..streams.continuity import SECOND, Continuity, FrameOrigin
 from ..streams.depth_stream import DepthStream
 from ..weights.choice import choose_model
 from ..weights.record import sha256
-from .options import add_model_arguments
+from .options import add_filter_argument, add_model_arguments
 from .rgbd_video import Metres, add_metres_arguments, metres_of, write_rgbd
 
 MAX_GAP = cast(float, PARAMETERS['stream.max_gap'].default)  # seconds
@@ -79,12 +79,13 @@ def window_depth(
 
 def stream_depth(
     frames: Iterable[Frame], stream: DepthStream, aspect: float, size: tuple[int, int],
-    max_gap: float, resets: list[dict],
+    max_gap: float, resets: list[dict], smoothing: tuple[float, float] | None = None,
 ) -> Iterator[Tensor]:
     """Yield a plane for each frame, the state carried on, and forgotten where the node would.
 
     aspect: of the pixels. size: (height, width) that point maps are read at. resets: gets the
-    number of each frame before which the state was forgotten, and why.
+    number of each frame before which the state was forgotten, and why. smoothing: alpha and delta
+    of the temporal filter, None for none.
     """
     continuity = Continuity(max_gap)
     for number, frame in enumerate(frames):
@@ -95,7 +96,10 @@ def stream_depth(
             stream.reset()
             resets.append({'frame': number, 'reason': verdict.reset})
         picture = square_pixels(frame.rgb, aspect)
-        yield stream.read(stream.step(stream.prepare(picture)), picture.shape[:2], size)
+        output = stream.step(stream.prepare(picture))
+        if smoothing is not None:
+            output = stream.smoothed(output, *smoothing)
+        yield stream.read(output, picture.shape[:2], size)
 
 
 def process(
@@ -103,12 +107,13 @@ def process(
     device: str = 'auto', short_side: int = 0, max_frames: int | None = None,
     window: bool = False, camera_size: bool = True, file_format: str = 'png16',
     preview: bool = True, overwrite: bool = False, metres: Metres | None = None,
-    max_gap: float = MAX_GAP,
+    max_gap: float = MAX_GAP, smoothing: tuple[float, float] | None = None,
 ) -> DepthWriter | RgbdWriter:
     """Write the depth of a source into a folder; returns the closed writer with its counts.
 
     metres: write pictures with depth in metres instead (rgbd_folder.py). max_gap: seconds between
-    two frames after which the stream begins anew, 0 for never. Raises SourceError,
+    two frames after which the stream begins anew, 0 for never. smoothing: alpha and delta of the
+    temporal filter, None for none. Raises SourceError,
     DepthFolderError, CheckpointError, EngineError, FrameTooSmallError, ScaleError or OSError.
     """
     spec, file, warning = choose_model(model, weights)
@@ -121,6 +126,8 @@ def process(
         raise EngineError(f'{model} has no window mode, only the vda models have: leave --window')
     if window and backend not in ('auto', 'torch'):
         raise EngineError(f'the window mode runs in PyTorch only, not in {backend}: leave --window')
+    if window and smoothing is not None:
+        raise EngineError('--filter is of streams: leave it or --window')
     check_free(folder, overwrite)
     engine: Engine | None = None
     with open_source(source) as frames:
@@ -140,7 +147,7 @@ def process(
             engine = open_engine(spec, str(file), backend, device, height=height, width=width)
             stream = DepthStream(engine, short_side)
             size = frames.size if camera_size else network_size
-            outputs = stream_depth(chosen, stream, aspect, size, max_gap, resets)
+            outputs = stream_depth(chosen, stream, aspect, size, max_gap, resets, smoothing)
         total = frames.frames
         if max_frames is not None:
             total = min(total or max_frames, max_frames)
@@ -152,7 +159,7 @@ def process(
             'camera_size': frames.size, 'pixel_aspect': aspect, 'network_size': network_size,
             'backend': engine.backend if engine else 'torch',
             'device': engine.device if engine else device,
-            'precision': engine.precision if engine else 'fp32'}
+            'precision': engine.precision if engine else 'fp32', 'filter': smoothing}
 
         def pairs() -> Iterator[tuple[Tensor, Frame]]:
             """Yield each output with its frame; a tee keeps the few between the two."""
@@ -233,6 +240,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--max-gap', type=float, default=MAX_GAP, metavar='SECONDS',
                         help='two frames that are further apart do not continue each other '
                              '(default: %(default)g; 0: all do)')
+    add_filter_argument(parser, 'mix each frame with those before it, along the optical flow, as '
+                        'filter.alpha and filter.delta of the node (0.2 0.4)')
     add_metres_arguments(parser)
     options = vars(parser.parse_args(argv))
     try:

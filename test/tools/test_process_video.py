@@ -111,6 +111,20 @@ def test_depth_is_the_models_own_at_camera_size(written, expected):
     assert about['complete']
 
 
+def test_the_temporal_filter(images, expected, tmp_path):
+    arguments = [str(images), '--output', str(tmp_path), '--model', 'flashdepth-s',
+                 '--weights', 'random', '--backend', 'torch', '--format', 'npz', '--no-preview',
+                 '--network-size', '--overwrite', '--filter']
+    assert process_video.main([*arguments, '1', '0.4']) == 0  # changes nothing
+    depth, raw = DepthFolder(tmp_path), expected[:, 0].numpy() / 100
+    np.testing.assert_allclose(depth.disparity(2), raw[2], atol=1e-5, rtol=1e-4)
+    assert process_video.main([*arguments, '0.2', '5']) == 0
+    depth = DepthFolder(tmp_path)
+    assert depth.about['filter'] == [0.2, 5]
+    np.testing.assert_allclose(depth.disparity(0), raw[0], atol=1e-5, rtol=1e-4)
+    assert np.abs(depth.disparity(2) - raw[2]).max() > 1e-3
+
+
 def test_16_bit_png_at_network_size(images, expected, tmp_path):
     assert process_video.main([
         str(images), '--output', str(tmp_path), *MODEL, '--network-size', '--no-preview',
