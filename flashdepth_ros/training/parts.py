@@ -10,8 +10,9 @@ PARTS = {
 }
 # FlashDepth's learning rates (its code's configuration)
 RATES = {'encoder': 5e-6, 'decoder': 5e-5, 'temporal': 1e-4, 'fusion': 1e-4}
-# in the checkpoints, and without a part in the output
-UNUSED = ('mask_token', 'refinenet4.resConfUnit1.')
+# in the checkpoints, and without a part in the output: DistributedDataParallel would wait for them
+UNUSED = ('mask_token', 'refinenet4.resConfUnit1.',
+          *(f'hybrid_fusion.blocks.0.{block}.context_proj.' for block in (1, 2, 3)))
 
 
 class PartError(ValueError):

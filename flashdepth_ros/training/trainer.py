@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -96,9 +95,11 @@ class ClipModule(nn.Module):
 
 def accelerator(precision: str = 'fp32', device: str = 'auto') -> Accelerator:
     """Return what runs a training; device: auto or cpu."""
-    return Accelerator(
-        cpu=device == 'cpu', mixed_precision='no' if precision == 'fp32' else precision,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+    has_gpu = torch.accelerator.is_available() if hasattr(
+        torch, 'accelerator') else torch.cuda.is_available()
+    return Accelerator(  # without cpu=True several processes on a CPU would not know each other
+        cpu=device == 'cpu' or not has_gpu,
+        mixed_precision='no' if precision == 'fp32' else precision)
 
 
 class Trainer:

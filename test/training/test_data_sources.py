@@ -7,6 +7,7 @@ from flashdepth_ros.files.rgbd_folder import RgbdWriter
 from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.models import model_spec
 from flashdepth_ros.simulation import SimulationError
+from flashdepth_ros.tools import record_simulation
 from flashdepth_ros.training.data_sources import Reading, recordings_of, split_weight
 from flashdepth_ros.training.recordings import DataError
 
@@ -56,12 +57,18 @@ def test_a_folder_of_pictures_with_depth(tmp_path, reading):
         check(*recordings_of(str(tmp_path / file_format), reading), file_format)
 
 
-def test_simulated_scenes_of_another_domain(reading):
+def test_simulated_scenes_of_another_domain_are_those_of_a_bag(tmp_path, reading):
     try:
         recordings = recordings_of(
             'sim:5:7,hfov=105,materials=bold,size=96x72,frames=2', reading)
     except SimulationError as error:
         pytest.skip(str(error))
+    assert record_simulation.main([
+        '--seed', '5', '--frames', '2', '--hfov', '105', '--materials', 'bold', '--size', '96x72',
+        '--output', str(tmp_path / 'drive')]) == 0
+    drive, = recordings_of(str(tmp_path / 'drive'), reading)
+    assert np.array_equal(drive.rgb, recordings[0].rgb)
+    assert np.array_equal(drive.depth, recordings[0].depth)
     assert [each.seed for each in recordings] == [5, 6]
     assert recordings[0].intrinsics[0, 0] == pytest.approx(56 / 2 / np.tan(np.radians(52.5)))
     assert recordings[0].poses.shape == (2, 4, 4) and (recordings[0].depth > 0).mean() > 0.9

@@ -11,12 +11,15 @@ import torch
 
 from flashdepth_ros.models import MODELS, randomise
 from flashdepth_ros.models.dyfn import DyFN
+from flashdepth_ros.models.spec import Unit
 from flashdepth_ros.training.losses import LOSSES, mean_over_clips, total_loss
 from flashdepth_ros.training.network import learner_of
 from flashdepth_ros.training.outputs import inverse_depth
 from flashdepth_ros.training.parts import parameters_by_part
 
 SMALL = ('flashdepth-s', 'flashdepth-nano', 'vda-metric-s', 'ovda-c8', 'dyfn-small')
+NAMES = {Unit.HUNDRED_PER_METRE: 'l1', Unit.METRES: 'log', Unit.RELATIVE: 'vda',
+         Unit.UP_TO_SCALE: 'vda'}
 soak = pytest.mark.skipif(os.environ.get('SOAK') != 'full',
                           reason='gigabytes and minutes: a part of the endurance tests')
 
@@ -39,9 +42,9 @@ def test_a_step_lowers_the_loss_on_one_clip(name):
     y, x = np.mgrid[:height, :width]
     depth = torch.from_numpy((1 + y / 30 + (x > 40) + np.zeros((1, 2, 1, 1))).astype(np.float32))
     mask = torch.ones_like(depth, dtype=torch.bool)
-    loss = LOSSES['l1' if spec.unit.is_metric else 'vda']
-    parts = parameters_by_part(network, ('decoder',))
-    parameters = list(parts['decoder'].values())
+    loss = LOSSES[NAMES[spec.unit]]
+    parameters = [p for part in parameters_by_part(network, ('all',)).values()
+                  for p in part.values()]
 
     def value():
         output, _ = network.clip(frames, network.initial_state(1, height, width))
@@ -49,7 +52,7 @@ def test_a_step_lowers_the_loss_on_one_clip(name):
         return total_loss(mean_over_clips(loss, prediction, depth, mask), loss.weights)
 
     before = value()
-    gradients = torch.autograd.grad(before, parameters)
+    gradients = torch.autograd.grad(before, parameters)  # an error if one had no part in it
     assert all(each.isfinite().all() for each in gradients)
     norm = torch.stack([each.norm() for each in gradients]).norm()
     assert norm > 0

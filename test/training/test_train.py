@@ -25,7 +25,7 @@ def data(scenes, tmp_path_factory):
     options = ['--data', str(scenes), '--held-out', str(scenes), '--steps', str(STEPS),
                '--every', '2', '--report', '1', '--clips', '2', '--frames', '2', '--lead', '1',
                '--held-out-frames', '2', '--rate', 'all=1e-3', '--warm-up', '1',
-               '--device', 'cpu']
+               *(['--device', 'cpu'] if torch.cuda.is_available() else [])]
     run_here(folder / 'whole', options)
     return folder / 'whole', options
 
