@@ -39,7 +39,7 @@ class Feed:
     """The topics of one camera, and the newest of each.
 
     Messages are kept as they came: only those that are shown are read. recorded: gets the topic,
-    the type and the bytes of each.
+    the type and the bytes of each. has_confidence: the node publishes depth/confidence.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Feed:
         self._images: OrderedDict[int, tuple[type, bytes]] = OrderedDict()
         self._depth = self._info = self._confidence = b''
         self._image: MatchingSubscription | None = None
+        self.has_confidence = False
         self._shown = self._calibration_of = b''
         self._camera: Intrinsics | None = None
         self._subscriptions = {
@@ -76,10 +77,11 @@ class Feed:
         self._recorded(self._status.topic, DepthStatus, data)
         on_status(deserialised(data, DepthStatus))
 
-    def look_around(self, image_topic: str) -> None:
+    def look_around(self, image_topic: str, with_confidence: bool) -> None:
         """Follow publishers that come and go; about once a second.
 
         image_topic: from which the depth node takes its images, '' while it has not told.
+        with_confidence: depth/confidence is wanted, which the node computes only then.
         """
         topic = image_topic or self._node.resolve_topic_name(f'{self._prefix}image')
         if self._image is None or self._image.topic != topic:
@@ -89,10 +91,14 @@ class Feed:
             kind = CompressedImage if topic.endswith(SUFFIX) else Image
             self._image = MatchingSubscription(
                 self._node, kind, topic, lambda data: self._on_image(topic, kind, data), raw=True)
-        if '_confidence' not in self._subscriptions:
-            name = f'{self._prefix}depth/confidence'
-            if published_types(self._node, self._node.resolve_topic_name(name)):
-                self._subscriptions['_confidence'] = self._subscribe('_confidence', Image, name)
+        name = f'{self._prefix}depth/confidence'
+        self.has_confidence = bool(published_types(
+            self._node, self._node.resolve_topic_name(name)))
+        if not with_confidence and '_confidence' in self._subscriptions:
+            self._subscriptions.pop('_confidence').destroy()
+            self._confidence = b''
+        elif with_confidence and self.has_confidence and '_confidence' not in self._subscriptions:
+            self._subscriptions['_confidence'] = self._subscribe('_confidence', Image, name)
         for each in (self._image, self._status, *self._subscriptions.values()):
             each.refresh()
 
@@ -101,10 +107,6 @@ class Feed:
         self._images[serialised_stamp(data)] = kind, data
         while len(self._images) > 1 and len(self._images) * len(data) > MOST_BYTES:
             self._images.popitem(last=False)
-
-    @property
-    def has_confidence(self) -> bool:
-        return '_confidence' in self._subscriptions
 
     def newest(self) -> Frame | None:
         """Return the newest depth with what belongs to it, or None where nothing new has come.

@@ -28,15 +28,25 @@ class Look:
     light: tuple[float, float, float] | None = None
 
 
+def _step(points: np.ndarray, axis: int) -> np.ndarray:
+    """Return the way to the next point along an axis, or from the last: the one that is flatter.
+
+    At the edge of an object that is the one on its own surface.
+    """
+    steps = np.diff(points, axis=axis)
+    last = np.take(steps, [-1], axis)
+    before, after = (np.concatenate(each, axis) for each in (
+        (np.take(steps, [0], axis), steps), (steps, last)))
+    rise, fall = (np.nan_to_num(np.abs(each[..., 2:]), nan=np.inf) for each in (before, after))
+    return np.where(rise <= fall, before, after)
+
+
 def normals(points: np.ndarray) -> np.ndarray:
     """Points (H, W, 3) in the optical frame: their surface's unit normals, (H, W, 3) float32.
 
-    They look at the camera. Zero where a neighbour is not known.
+    They look at the camera. Zero where a point or its neighbours are not known.
     """
-    across = np.zeros_like(points)
-    down = np.zeros_like(points)
-    across[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    down[1:-1] = points[2:] - points[:-2]
+    across, down = _step(points, 1), _step(points, 0)
     normal = np.cross(down, across)
     length = np.linalg.norm(normal, axis=2, keepdims=True)
     with np.errstate(invalid='ignore', divide='ignore'):
@@ -57,8 +67,9 @@ def relight(
     if not known.any():
         return rgb
     reach = float(np.median(depth[known]))
-    # steps of single pixels would show as facets
-    smooth = cv2.GaussianBlur(np.where(known, depth, reach), (0, 0), SOFTENING)
+    # steps of single pixels would show as facets; edges stay
+    smooth = cv2.bilateralFilter(
+        np.where(known, depth, reach).astype(np.float32), -1, 0.02 * reach, SOFTENING)
     smooth[~known] = np.nan
     points = unproject(smooth, camera)
     way = np.asarray(light, np.float32) - points

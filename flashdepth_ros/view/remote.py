@@ -1,5 +1,7 @@
 """The depth node from outside: its parameters and their descriptors, its services."""
 from collections.abc import Callable
+import math
+import time
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -14,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from ..ros.parameters import WHILE_ACTIVE
 
+PATIENCE = 5.0  # seconds for an answer, until it is asked for again
 Descriptors = dict[str, tuple[ParameterDescriptor, Any]]  # name -> what it is, and its value
 
 
@@ -36,6 +39,7 @@ class RemoteNode:
         self._parameters = AsyncParameterClient(node, name)
         self._clients: dict[str, Any] = {}
         self._known = False
+        self._asked = -math.inf  # when, by the steady clock: for what there is, or for a change
         self._setting = ''  # the parameter whose change is on its way
         self._waiting: dict[str, Any] = {}  # newest wish of each parameter, while one is
         self._events = node.create_subscription(
@@ -49,11 +53,17 @@ class RemoteNode:
     def look_around(self) -> None:
         """Learn the parameters once the node is there; about once a second."""
         if not self._parameters.services_are_ready():
-            self._known, self._setting = False, ''
+            self._known, self._setting, self._asked = False, '', -math.inf
             self._waiting.clear()
-        elif not self._known:
-            self._known = True
+            return
+        # the node's answer is lost where it does not know of this client yet
+        unanswered = time.monotonic() - self._asked > PATIENCE
+        if not self._known and unanswered:
+            self._asked = time.monotonic()
             self._parameters.list_parameters(callback=self._on_names)
+        elif self._setting and unanswered:
+            self._setting = ''
+            self._set_next()
 
     def _on_names(self, future: Any) -> None:
         names = list(future.result().result.names)
@@ -69,8 +79,8 @@ class RemoteNode:
 
     def _on_values(self, may: list[ParameterDescriptor], values: list) -> None:
         if len(values) != 1 + len(may):
-            self._known = False
             return
+        self._known = True
         cameras, *rest = map(parameter_value_to_python, values)
         self._learned({each.name: (each, value) for each, value in zip(may, rest, strict=True)},
                       list(cameras or ['']))
@@ -79,7 +89,7 @@ class RemoteNode:
         if event.node != self._full:
             return
         if event.new_parameters:  # it has started, or has another camera
-            self._known = False
+            self._known, self._asked = False, -math.inf
         for each in event.changed_parameters:
             self._changed(each.name, parameter_value_to_python(each.value))
 
@@ -91,6 +101,7 @@ class RemoteNode:
     def _set_next(self) -> None:
         if self._setting or not self._waiting:
             return
+        self._asked = time.monotonic()
         self._setting = name = next(iter(self._waiting))
         value = self._waiting.pop(name)
         self._parameters.set_parameters(

@@ -3,6 +3,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 import math
+import threading
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -26,9 +27,10 @@ from .remote import Descriptors, RemoteNode
 class ViewNode(Node):
     """Serves a page that shows what a depth node sees, how it fares, and its parameters.
 
-    Subscribes to image, depth/image, depth/camera_info, depth/confidence and ~/status of one camera
-    of the depth node, and to /diagnostics and /parameter_events: while a page is open or a
-    recording runs. Raises ParameterError, and AddressError where the page cannot be served.
+    Subscribes to image, depth/image, depth/camera_info and ~/status of one camera of the depth node
+    (where it is wanted depth/confidence), and to /diagnostics and /parameter_events: while a page
+    is open or a recording runs. Raises ParameterError, and AddressError where the page cannot be
+    served.
 
     Parameters: see PARAMETERS; all are read once, at the start.
     """
@@ -46,6 +48,8 @@ class ViewNode(Node):
         self._base = f'{self._name.rpartition("/")[0]}/' if '/' in self._name else ''
         self._wishes: deque[Callable[[], None]] = deque()  # of pages, for the executor
         self._wake = self.create_guard_condition(self._do_wishes)
+        self._ending = threading.Lock()
+        self._ended = False
         self._recorder = Recorder(settings['record.folder'], settings['record.max_size'] * 1e6)
         self._remote: RemoteNode | None = None
         self._feed: Feed | None = None
@@ -79,8 +83,10 @@ class ViewNode(Node):
 
     def _wish(self, wish: Callable[[], Any]) -> None:
         """Do something on the executor's thread, which all else here runs on."""
-        self._wishes.append(wish)
-        self._wake.trigger()
+        with self._ending:
+            if not self._ended:
+                self._wishes.append(wish)
+                self._wake.trigger()
 
     def _do_wishes(self) -> None:
         while self._wishes:
@@ -95,7 +101,8 @@ class ViewNode(Node):
         if self._remote is None:
             self._start()
         self._remote.look_around()
-        self._feed.look_around(self._health.image_topic)
+        self._feed.look_around(
+            self._health.image_topic, watched and self._page.with_confidence)
         if watched:
             self._page.offer_confidence(self._feed.has_confidence)
             self._page.show_health(self._health)
@@ -206,6 +213,8 @@ class ViewNode(Node):
             self._page.show_recording(False)
 
     def destroy_node(self) -> None:
-        """End a recording in order too."""
+        """End a recording in order too; pages wish for nothing any more."""
+        with self._ending:
+            self._ended = True
         self._recorder.end()
         super().destroy_node()

@@ -34,6 +34,9 @@ LAUNCHES = {
     'depth.launch.py': ({'image': '/cam/image_raw'}, ['cam'], '/depth/image'),
     'depth.launch.py in a namespace': (
         {'image': '/cam/image_raw', 'namespace': 'robot'}, ['cam'], '/robot/depth/image'),
+    'depth.launch.py with the live page': (
+        {'image': '/cam/image_raw', 'namespace': 'robot', 'view': 'true', 'view_port': '18190'},
+        ['cam'], '/robot/depth/image'),
     'depth.launch.py with arguments for parameters': (
         {'image': '/cam/image_raw', 'namespace': 'robot', 'tf': 'tf', 'log_level': 'debug',
          'respawn': 'true', 'short_side': '70', 'hfov': '90', 'device': 'cpu',
@@ -112,7 +115,7 @@ def launched(request, folder, domain):
 @pytest.mark.parametrize('launched', LAUNCHES, indirect=True)
 @pytest.mark.launch(fixture=launched)
 def test_launch_file(launched, request, domain):
-    _, cameras, topic = LAUNCHES[request.node.callspec.params['launched']]
+    arguments, cameras, topic = LAUNCHES[request.node.callspec.params['launched']]
     name = request.node.callspec.params['launched']
     client = Client(domain, 'robot' if '/robot' in topic else '')
     try:
@@ -120,6 +123,10 @@ def test_launch_file(launched, request, domain):
         assert client.spin_until(lambda: len(depths) >= 3, 120)
         assert depths[-1].header.frame_id == 'camera_optical'
         assert (depths[-1].width, depths[-1].height) == (98, 84)
+        if 'view' in arguments:
+            pytest.importorskip('viser')
+            assert client.spin_until(lambda: (
+                'view', '/robot') in client.node.get_node_names_and_namespaces(), 120)
         if 'arguments' in name:
             values = client.call(
                 GetParameters, 'depth_node/get_parameters', GetParameters.Request(names=[
@@ -130,7 +137,8 @@ def test_launch_file(launched, request, domain):
     finally:
         client.close()
     yield
-    assert [0] * (1 + max(1, len(cameras))) == ENDED  # the simulated one is in its launch file
+    # the simulated camera is in its launch file
+    assert [0] * (1 + max(1, len(cameras)) + ('view' in arguments)) == ENDED
 
 
 @pytest.mark.parametrize(('file', 'arguments', 'words'), [

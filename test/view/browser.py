@@ -33,6 +33,7 @@ def browser(width: int, height: int, phone: bool = False) -> Iterator:
         options.add_experimental_option('mobileEmulation', {'deviceMetrics': {
             'width': width, 'height': height, 'pixelRatio': 2.0, 'touch': True}})
     opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    opened.set_script_timeout(180)  # a busy machine, whose browser draws in software
     try:
         yield opened
     finally:

@@ -26,7 +26,7 @@ from flashdepth_ros.ros.message import stamp_to_ns
 needs_chromium()
 needs_egl()
 
-LIMIT = 120.0  # seconds; the machine may be busy
+LIMIT = 180.0  # seconds; the machine may be busy
 SCREENSHOTS = os.environ.get('SCREENSHOTS', '')
 SIZE = {'width': 320, 'height': 240, 'rate': 10.0} if SCREENSHOTS else {
     'width': 160, 'height': 120, 'rate': 4.0}
