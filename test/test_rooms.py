@@ -5,6 +5,7 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+import re
 
 import pytest
 
@@ -123,6 +124,12 @@ def test_a_long_file_says_why(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= LONGEST or 'one table' in (ast.get_docstring(
         ast.parse(path.read_text())) or ''), f'{len(lines)} lines'
+
+
+def test_every_test_is_run():
+    folders = {path.parent.name for path in Path(__file__).parent.glob('*/test_*.py')}
+    listed = re.search(r'^TESTS \?= (.*?)\nPYTEST', (ROOT / 'Makefile').read_text(), re.M | re.S)
+    assert folders <= set(re.findall(r'\w+', listed[1])), 'missing in the Makefile\'s TESTS'
 
 
 def drawing() -> str:
