@@ -129,7 +129,7 @@ def test_a_long_file_says_why(path):
 def test_every_test_is_run():
     folders = {path.parent.name for path in Path(__file__).parent.glob('*/test_*.py')}
     listed = re.search(r'^TESTS \?= (.*?)\nPYTEST', (ROOT / 'Makefile').read_text(), re.M | re.S)
-    assert folders <= set(re.findall(r'\w+', listed[1])), 'missing in the Makefile\'s TESTS'
+    assert folders <= set(re.findall(r'\w+', listed[1])), "missing in the Makefile's TESTS"
 
 
 def drawing() -> str:
