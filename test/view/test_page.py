@@ -204,10 +204,10 @@ def move_a_slider(operator: Operator) -> None:
 def reset_and_switch(operator: Operator, statuses: list) -> None:
     operator.press('Node')
     operator.until(lambda: operator.has('deactivate'), 'the buttons')
-    before = statuses[-1].resets
+    assert 'requested' not in statuses[-1].reset_reasons
     operator.press('reset')
-    operator.until(lambda: statuses[-1].resets > before, 'the reset')
-    assert 'requested' in statuses[-1].reset_reasons
+    # a busy computer makes others, such as a gap in time
+    operator.until(lambda: 'requested' in statuses[-1].reset_reasons, 'the reset')
     operator.press('deactivate')
     operator.until(lambda: operator.has('inactive'), 'the state')
     operator.press('activate')
