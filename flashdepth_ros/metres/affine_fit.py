@@ -3,7 +3,7 @@
 Metres are 1 / (factor * d + shift), with the model's inverse depth d as scale.inverse_depth has it
 and the shift in 1/m.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
@@ -36,6 +36,25 @@ class Fit:
     pivot: float
     covariance: np.ndarray
     shift_known: bool = True
+
+    def errors(self, d: np.ndarray) -> np.ndarray:
+        """Return the relative errors (N,) that depths have by it at inverse depths d (N,)."""
+        slope = np.stack([self.factor * d, np.ones(len(d))])
+        inverse = self.factor * d + self.shift
+        deviation = np.sqrt((slope * (self.covariance @ slope)).sum(0))
+        return np.where(inverse > 0, deviation / np.maximum(inverse, 1e-9), np.inf)
+
+    def with_error(self, sigma: float, factor_alone: bool) -> 'Fit':
+        """Return it with a relative error that all samples share, of factor and shift together.
+
+        factor_alone: the shift is known exactly, not by these samples.
+        """
+        if factor_alone:
+            slope = np.array([1 - self.shift / self.pivot, 1 / self.pivot])
+            variance = float(slope @ self.covariance @ slope) + sigma ** 2
+            return replace(self, covariance=np.diag([variance, 0.0]))
+        way = np.array([1.0, self.shift])
+        return replace(self, covariance=self.covariance + sigma ** 2 * np.outer(way, way))
 
 
 def fit_affine(
@@ -194,7 +213,7 @@ def _refine(
             return None, 'the inverse depth varies too little to tell the factor from the shift'
         # noise in d flattens the line unless d varies well beyond it: by 1 / (1 + 9) at most
         mean = w @ slope / w.sum()
-        if w @ (slope - mean) ** 2 / w.sum() < 9 * sigma ** 2:
+        if w @ (slope - mean) ** 2 / inlier.sum() < 9 * sigma ** 2:    # both relative
             return None, 'the inverse depth varies too little to tell the factor from the shift'
     else:
         # along this direction the pivot stays where it is: another shift would fit as well

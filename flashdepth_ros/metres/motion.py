@@ -36,6 +36,7 @@ OPTIMISM = 1.5          # by which the predicted error of the pose is too small
 POOLED = 8_000_000_000  # ns of samples that tell the shift of a relative model
 POOL = 4000             # samples
 TRUSTED_SHARE = 0.5     # of the samples must agree on the factor
+BEGINNING = 0.3, 0.1    # relative errors of a first fit at a picture's far quartile and median
 
 NO_POSE = 'the odometry tells no pose at the stamps of the images'
 
@@ -60,13 +61,17 @@ class MotionState:
 
 @dataclass(frozen=True)
 class _View:
-    """A frame's corners (N,), and the network's d at them (N,). pose: once it is known."""
+    """A frame's corners (N,), and the network's d at them (N,).
+
+    typical: quartile and median of d in the picture. pose: once it is known.
+    """
 
     stamp: int
     ids: np.ndarray
     rays: np.ndarray
     d: np.ndarray
     flat: np.ndarray
+    typical: np.ndarray
     focal: float
     proven: int
     pose: np.ndarray = field(default_factory=lambda: np.eye(4))
@@ -134,7 +139,8 @@ class MotionFitter:
                                np.array([small.cx, small.cy]), width)
         self._waiting.append(_View(
             stamp, tracks.ids, tracks.rays, seen,
-            self._is_flat(d, seen, varies, scale), math.sqrt(camera.fx * camera.fy), tracks.proven))
+            self._is_flat(d, seen, varies, scale), np.percentile(d[::8, ::8], (25, 50)),
+            math.sqrt(camera.fx * camera.fy), tracks.proven))
         for view in reversed(list(self._waiting)):
             if (known := pose(view.stamp)) is not None:
                 break
@@ -213,8 +219,12 @@ class MotionFitter:
             view.stamp, view.d[mine][good], solved.inverse[good], solved.noise[good], scale)
         if fit is None:
             return None, reason
+        fit = fit.with_error(sigma, self._shift_known)
+        if not self._shift_known and scale is None and not (
+                fit.errors(view.typical) < BEGINNING).all():
+            return None, 'the corners so far do not tell the shift of the inverse depth'
         self._travelled = 0.0
-        return _with_error(fit, sigma, self._shift_known), ''
+        return fit, ''
 
     def _compare(self, view: _View) -> tuple[_Pair | None, str]:
         """Choose the keyframe and find the motion since then, or say why there is none."""
@@ -286,13 +296,3 @@ class MotionFitter:
 
 def _nearest(values: list[float], wanted: float) -> int:
     return min(range(len(values)), key=lambda i: abs(math.log(max(values[i], 1e-6) / wanted)))
-
-
-def _with_error(fit: Fit, sigma: float, shift_known: bool) -> Fit:
-    """Add a relative error that all samples share, of the factor and the shift together."""
-    if shift_known:
-        slope = np.array([1 - fit.shift / fit.pivot, 1 / fit.pivot])
-        variance = float(slope @ fit.covariance @ slope) + sigma ** 2
-        return replace(fit, covariance=np.diag([variance, 0.0]))
-    way = np.array([1.0, fit.shift])
-    return replace(fit, covariance=fit.covariance + sigma ** 2 * np.outer(way, way))

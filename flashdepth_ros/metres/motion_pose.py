@@ -12,12 +12,21 @@ INDEPENDENT = 100    # tracks: more repeat each other
 class Prior:
     """How far the odometry's motion may be from the camera's: standard deviations in radians.
 
-    Wheels see nothing of a nod: rotation. sideways, upwards: of the direction of travel.
+    Wheels see nothing of a nod: rotation. sideways, upwards: of the direction of travel. beside,
+    above: metres by which the camera may be beside its way, as springs and tyres let it, which
+    bends the direction of a short one more.
     """
 
     rotation: float = math.radians(4)
     sideways: float = math.radians(3)
     upwards: float = math.radians(3)
+    beside: float = 0.005
+    above: float = 0.015
+
+    def of(self, length: float) -> np.ndarray:
+        """Return the deviations (5,) of turn and direction over a way of this length in metres."""
+        return np.array([*[self.rotation] * 3, math.hypot(self.sideways, self.beside / length),
+                         math.hypot(self.upwards, self.above / length)])
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,7 @@ def refine(
     length = float(np.linalg.norm(translation))
     way = translation / length
     across = _across(way)
-    information = np.diag(1 / np.array(
-        [prior.rotation] * 3 + [prior.sideways, prior.upwards]) ** 2)
+    information = np.diag(1 / prior.of(length) ** 2)
     given, given_way = rotation, way
     sigma = 3.0
     hessian = information

@@ -17,10 +17,11 @@ from std_msgs.msg import Header
 from ..images.intrinsics import Intrinsics
 from ..images.points import unproject
 from ..images.rectify import Rectifier
-from ..metres.affine_fit import Fit, fit_affine
+from ..metres.affine_fit import Fit, fit_affine, fit_factor
 from ..metres.pairing import Pairing
 from ..metres.samples import Samples, samples_from_depth_image, samples_from_points
 from ..metres.tracker import Scale
+from ..models import Unit
 from ..ros.camera_info import read_calibration
 from ..ros.image_messages import image_to_depth
 from ..ros.message import MessageError, stamp_to_ns
@@ -52,10 +53,12 @@ class ReferenceSource:
     Subscribes to reference/depth/image or reference/points, below the camera's namespace. A depth
     image of the images' frame is taken to be aligned with them, pixel by pixel; one of another
     frame is registered through reference/depth/camera_info and TF, or refused.
+
+    unit: of the model. One that gives depth up to scale gets a factor alone: its shift is 0.
     """
 
-    def __init__(self, topics: Topics, prefix: str, settings: Settings):
-        self._topics = topics
+    def __init__(self, topics: Topics, prefix: str, settings: Settings, unit: Unit):
+        self._topics, self._unit = topics, unit
         self._max_delay = settings['scale.max_delay']
         self._pairing = Pairing(round(1e9 * self._max_delay))
         self._last = 0    # stamp of the last frame that had a reference
@@ -143,6 +146,8 @@ class ReferenceSource:
             samples = self._samples(*frame, reference)
         except (MessageError, ValueError, LookupError) as error:
             return self._last, None, str(error)
+        if self._unit is Unit.UP_TO_SCALE:
+            return self._last, *fit_factor(*samples, 0.0)
         return self._last, *fit_affine(*samples)
 
     def _samples(

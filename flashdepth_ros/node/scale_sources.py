@@ -118,7 +118,7 @@ def open_scale(topics: Topics, prefix: str, settings: Settings, unit: Unit) -> M
     """Make what scale.mode asks for; ParameterError where it cannot be had."""
     mode = settings['scale.mode']
     if mode == 'reference':
-        return MetricScale(ReferenceSource(topics, prefix, settings))
+        return MetricScale(ReferenceSource(topics, prefix, settings, unit))
     if mode == 'motion':
         source = MotionSource(topics, prefix, settings, not unit.has_shift)
         return MetricScale(source, motion_tracker(settings['scale.odometry_error']))

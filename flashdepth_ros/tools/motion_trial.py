@@ -1,6 +1,6 @@
 """What a trial of scale.mode motion is made of: odometry with errors, depth of known scale."""
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import cv2
@@ -8,9 +8,11 @@ import numpy as np
 
 from ..images.intrinsics import Intrinsics
 from ..metres.motion import MotionFitter
+from ..metres.motion_pose import vector_of
 from ..metres.tracker import motion_tracker
 
 SECOND = 1_000_000_000
+SPINNING = 6.0, 8.0    # seconds of a drive in which wheels spin
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Errors:
 
     length: relative. yaw: radians per metre. delay: of the stamps, seconds. pitch: of the camera as
     it is known, radians. wheels: it sees neither nod nor bob nor roll. slip: metres per second that
-    it claims to go beside what it does.
+    it claims to go beside what it does. spin: relative, of the lengths while SPINNING. lever:
+    metres that the camera is thought to be too far ahead and too far left of the turning axis.
     """
 
     length: float = 0.0
@@ -49,6 +52,8 @@ class Errors:
     pitch: float = 0.0
     wheels: bool = True
     slip: float = 0.0
+    spin: float = 0.0
+    lever: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def usual(cls, rng: np.random.Generator) -> 'Errors':
@@ -81,8 +86,12 @@ def odometry(drive: Drive, errors: Errors) -> Callable[[int], np.ndarray | None]
         [c * steps[:, 0] - s * steps[:, 1], s * steps[:, 0] + c * steps[:, 1]], 1)
     forward = np.stack([np.cos(yaw + wrong), np.sin(yaw + wrong)], 1)
     steps = steps + errors.slip / drive.rate * forward[:-1]
-    x, y = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).T
     times = np.arange(len(places)) / drive.rate
+    spins = (times[:-1] >= SPINNING[0]) & (times[:-1] < SPINNING[1])
+    steps = steps * np.where(spins, 1 + errors.spin, 1)[:, None]
+    further, left = errors.lever
+    x, y = (np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + further * forward
+            + left * forward[:, ::-1] * (-1, 1)).T
 
     def pose(stamp: int) -> np.ndarray | None:
         time = stamp / SECOND + errors.delay
@@ -99,6 +108,35 @@ def odometry(drive: Drive, errors: Errors) -> Callable[[int], np.ndarray | None]
         result[:3, 3] = np.interp(time, times, x), np.interp(time, times, y), 0
         return result
     return pose
+
+
+def with_rolling_shutter(drive: Drive, readout: float) -> Drive:
+    """Return a drive whose images' lowest rows were taken `readout` seconds after their stamps.
+
+    Each row is what the camera sees from where it is then, to first order, by the true depth.
+    """
+    height, width = drive.grey.shape[1:]
+    camera = drive.camera.resized(width, height)
+    x, y = camera.rays()
+    rays = np.stack([*np.broadcast_arrays(x[None], y[:, None]), np.ones((height, width))], -1)
+    delays = np.arange(height) / height * readout * drive.rate    # in frames
+    grey, inverse = drive.grey.copy(), drive.inverse.copy()
+    rows, columns = drive.inverse.shape[1:]
+    for index in range(len(grey) - 1):
+        step = np.linalg.inv(drive.poses[index]) @ drive.poses[index + 1]
+        turns = delays[:, None] * vector_of(step[:3, :3])    # (height, 3)
+        turned = rays + np.cross(turns[:, None], rays)
+        near = cv2.resize(drive.inverse[index], (width, height))[..., None]
+        seen = turned + near * delays[:, None, None] * step[:3, 3]
+        place = (seen[..., :2] / seen[..., 2:] * (camera.fx, camera.fy)
+                 + (camera.cx, camera.cy)).astype(np.float32)
+        grey[index] = cv2.remap(drive.grey[index], place[..., 0], place[..., 1], cv2.INTER_LINEAR,
+                                borderMode=cv2.BORDER_REPLICATE)
+        small = cv2.resize(place, (columns, rows)) * np.float32(columns / width)
+        inverse[index] = cv2.remap(
+            drive.inverse[index], small[..., 0], small[..., 1], cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE)
+    return replace(drive, grey=grey, inverse=inverse)
 
 
 def imagined_depth(

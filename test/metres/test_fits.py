@@ -285,6 +285,17 @@ def exact(factor: float = 2.0, shift: float = 0.1, seed: int = 0, noise: float =
     return fit_affine(d * (1 + noise * np.random.default_rng(seed).normal(size=d.size)), y)[0]
 
 
+@pytest.mark.parametrize('distance', [1.0, 5.0, 30.0])
+def test_the_shift_is_told_however_far_all_is(distance):
+    rng = np.random.default_rng(0)
+    d = rng.uniform(0.2, 1.5, 400)
+    inverse = (d - 0.1) / distance
+    fit, _ = fit_affine(d, inverse * (1 + 0.05 * rng.normal(size=d.size)))
+    assert fit.shift_known
+    assert fit.factor == pytest.approx(1 / distance, rel=0.05)
+    assert fit.shift == pytest.approx(-0.1 / distance, rel=0.2)
+
+
 def test_the_tracker_smooths():
     tracker = ScaleTracker()
     assert tracker.at(0) is None

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from flashdepth_ros.metres.affine_fit import fit_factor
+from flashdepth_ros.metres.affine_fit import fit_affine, fit_factor
 from flashdepth_ros.metres.motion_pose import Prior, refine, rotation_of, vector_of
 from flashdepth_ros.metres.motion_samples import look_up, parallax, pose_sigma, triangulate
 from flashdepth_ros.metres.tracker import motion_tracker
@@ -80,6 +80,22 @@ def test_the_factor_alone_is_fitted_with_the_shift_given():
     fit, _ = fit_factor(d, y, 0.1)
     assert fit.factor == pytest.approx(2.5, rel=0.01) and fit.shift == 0.1 and not fit.shift_known
     assert fit_factor(d, y, 100.0)[0] is None
+
+
+def test_a_fit_is_worth_little_where_it_was_not_made():
+    rng = np.random.default_rng(0)
+    d = rng.uniform(0.9, 1.1, 200)
+    fit, _ = fit_affine(d, d * (1 + 0.05 * rng.normal(size=200)))
+    assert not fit.shift_known
+    at, near, far = fit.errors(np.array([1.0, 2.0, 0.3]))
+    assert at < 0.02 and near > 0.3 and far > 0.3
+
+
+def test_a_short_way_tells_little_of_its_direction():
+    first, second, _ = tracks(noise=0.2)
+    told = [refine(first, second, *wrong(0.0), FOCAL, Prior(above=above)) for above in (0.0, 0.2)]
+    upwards = [math.sqrt(motion.covariance[4, 4]) for motion in told]
+    assert upwards[0] < math.radians(3.1) and upwards[1] > upwards[0]
 
 
 def test_the_first_fits_must_agree_and_no_mean_is_better_than_the_odometry():

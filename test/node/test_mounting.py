@@ -20,6 +20,7 @@ from flashdepth_ros.node.odometry_input import OdometryInput
 from flashdepth_ros.node.parameter_table import PARAMETERS
 from flashdepth_ros.ros.camera_view import CameraView
 from flashdepth_ros.ros.message import header_at
+from flashdepth_ros.ros.topics import NodeTopics
 
 CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
 PICTURE = Picture(np.zeros((120, 160, 3), np.uint8), CameraView(CAMERA))
@@ -49,6 +50,10 @@ def tf(monkeypatch):
     tf_stand_in.BUFFERS.clear()
 
 
+def topics(client) -> NodeTopics:
+    return NodeTopics(client.node, ReentrantCallbackGroup())
+
+
 def settings(**values) -> dict:
     return {name: row.default for name, row in PARAMETERS.items()} | {
         f'scale.{name}': value for name, value in values.items()}
@@ -64,7 +69,7 @@ def floor(pose: np.ndarray, factor: float = 2.0) -> np.ndarray:
 
 
 def source(client, **values) -> GroundSource:
-    made = GroundSource(client.node, '', settings(**values), ReentrantCallbackGroup())
+    made = GroundSource(topics(client), '', settings(**values))
     made.subscribe()
     return made
 
@@ -79,7 +84,7 @@ def tell(client, made: GroundSource, up: np.ndarray, frame: str) -> None:
     def arrived() -> bool:
         made.look_around()
         publisher.publish(message)
-        return made._gravity.at(SECOND) is not None
+        return made.gravity.at(SECOND) is not None
     assert client.spin_until(arrived)
 
 
@@ -146,8 +151,8 @@ def at(x: float, yaw: float) -> np.ndarray:
 
 
 def test_tf_tells_the_cameras_way(client, tf):
-    wheels = OdometryInput(client.node, '', settings(
-        odometry='tf', camera_pitch=30.0), ReentrantCallbackGroup())    # the pitch is TF's to tell
+    wheels = OdometryInput(topics(client), '', settings(
+        odometry='tf', camera_pitch=30.0))    # the pitch is TF's to tell
     wheels.subscribe()
     assert wheels.pose(SECOND, 'camera') is None
     assert "in the frame 'odom' (scale.odom_frame)" in wheels.problem()
@@ -167,7 +172,7 @@ def test_tf_tells_the_cameras_way(client, tf):
 
 
 def test_a_clock_that_begins_anew_empties_tf(client, tf):
-    wheels = OdometryInput(client.node, '', settings(odometry='tf'), ReentrantCallbackGroup())
+    wheels = OdometryInput(topics(client), '', settings(odometry='tf'))
     wheels.subscribe()
     tf('base_link', 'camera', None, POSE)
     tf('odom', 'base_link', 100 * SECOND, at(5.0, 0.0))
@@ -180,7 +185,7 @@ def test_a_clock_that_begins_anew_empties_tf(client, tf):
 
 
 def test_where_tf_does_not_know_the_mounting_that_is_the_problem(client, tf):
-    wheels = OdometryInput(client.node, '', settings(mounting='tf'), ReentrantCallbackGroup())
+    wheels = OdometryInput(topics(client), '', settings(mounting='tf'))
     wheels.subscribe()
     assert 'no odometry has come on /odom' in wheels.problem()
     wheels._on_odometry(Odometry(header=header_at(SECOND, 'odom'), child_frame_id='base_link'))

@@ -3,19 +3,33 @@ import importlib.util
 
 import numpy as np
 import pytest
-from ros_rig import SECOND, camera, street
+from rclpy.callback_groups import ReentrantCallbackGroup
+from ros_rig import SECOND, Client, camera, street
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from flashdepth_ros.images.points import unproject
+from flashdepth_ros.models import Unit
+from flashdepth_ros.node.camera_input import Picture
+from flashdepth_ros.node.parameter_table import PARAMETERS
+from flashdepth_ros.node.reference import ReferenceSource
 from flashdepth_ros.ros.camera_info import intrinsics_to_info
+from flashdepth_ros.ros.camera_view import CameraView
 from flashdepth_ros.ros.cloud_messages import points_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image
+from flashdepth_ros.ros.topics import NodeTopics
 
 MISSING = [name for name in ('sensor_msgs_py', 'tf2_ros')
            if importlib.util.find_spec(name) is None]
 without_wheels = pytest.mark.skipif(
     bool(MISSING), reason=f'not installed: {", ".join(MISSING)} (no PyPI wheel)')
+
+
+@pytest.fixture
+def client(domain):
+    client = Client(domain)
+    yield client
+    client.close()
 
 
 def test_relative_depth_needs_a_scale(rig):
@@ -155,3 +169,26 @@ def test_references_are_received_while_active_only(rig):
     for _ in range(2):
         assert node.change_state('activate') and node.spin_until(lambda: receivers() == 1)
         assert node.change_state('deactivate') and node.spin_until(lambda: not receivers())
+
+
+@pytest.mark.parametrize(('unit', 'shift'), [(Unit.UP_TO_SCALE, 0.0), (Unit.RELATIVE, 0.1)])
+def test_a_model_of_depth_up_to_scale_gets_a_factor_alone(client, unit, shift):
+    """The reference is of another shift than 0: who may fit one, does."""
+    source = ReferenceSource(NodeTopics(client.node, ReentrantCallbackGroup()), '', {
+        name: row.default for name, row in PARAMETERS.items()}, unit)
+    source.subscribe()
+    d = np.random.default_rng(0).uniform(0.2, 1.0, (60, 80)).astype(np.float32)
+    publisher = client.node.create_publisher(Image, 'reference/depth/image', 1)
+    found = []
+
+    def fitted() -> bool:
+        source.look_around()
+        header = stamped(SECOND + len(found), 'camera')
+        publisher.publish(depth_to_image((1 / (2.0 * d + 0.1)).astype(np.float32), header))
+        client.spin_until(lambda: False, 0.05)
+        found.append(source.fit(d, Picture(np.zeros((60, 80, 3), np.uint8), CameraView()), header))
+        return found[-1][1] is not None
+    assert client.spin_until(fitted)
+    fit = found[-1][1]
+    assert fit.shift == pytest.approx(shift, abs=1e-3) and fit.shift_known is (shift != 0)
+    assert fit.factor == pytest.approx(2.0 if shift else 2.0 + 0.1 / 0.5, rel=0.03)

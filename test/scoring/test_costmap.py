@@ -189,4 +189,4 @@ def test_modes_that_a_model_has_not_and_other_sources_are_refused(capsys):
     assert 'vda-s gives relative inverse depth' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         evaluate.main(['--costmap', '--bag', 'drive'])
-    assert '--costmap needs --seeds' in capsys.readouterr().err
+    assert 'need --seeds' in capsys.readouterr().err
