@@ -32,7 +32,7 @@ ALLOWED = {
     'node': {'models', 'weights', 'engines', 'images', 'metres', 'streams', 'ros', 'torch', 'cv2',
              *ROS},
     'files': {'images', 'ros', 'models', 'cv2', 'av'},
-    'recordings': {'node', 'engines', 'files', 'ros', 'weights', 'images', 'torch', *ROS},
+    'recordings': {'node', 'models', 'engines', 'files', 'ros', 'weights', 'images', 'torch', *ROS},
     'simulation': {'images', 'cv2'},
     'cameras': {'ros', 'files', 'images', 'simulation', *ROS},
     'datasets': {'files', 'cv2'},

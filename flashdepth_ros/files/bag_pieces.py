@@ -44,12 +44,17 @@ class BagPieces:
             raise BagError(f'{place} is there already: give another name, or --overwrite')
         if place.exists() and not place.exists(METADATA):
             raise BagError(f'{place} is there already and is no bag: it is not overwritten')
-        self.resumed = self._found(overwrite)
-        self.pieces: list[dict] = self.resumed['pieces'] if self.resumed else []
+        self._partial.lock()    # until it is closed: nobody else writes there
         self._writer: Any = None
         self._connections: dict[str, Any] = {}
         self._topics: dict[str, BagTopic] = {}
-        self._clear()
+        try:
+            self.resumed = self._found(overwrite)
+            self.pieces: list[dict] = self.resumed['pieces'] if self.resumed else []
+            self._clear()
+        except BaseException:
+            self._partial.unlock()
+            raise
 
     def _found(self, overwrite: bool) -> dict | None:
         if not self._partial.exists(RESUME):
@@ -82,6 +87,7 @@ class BagPieces:
         if self._writer is not None:
             self._writer.abort()
         self._scratch.__exit__(*error)
+        self._partial.unlock()
 
     def declare(self, topic: BagTopic) -> bool:
         """Make a topic known before it is written to; False where its type is not known."""
@@ -94,14 +100,16 @@ class BagPieces:
     def write(self, topic: str, time: int, data: bytes) -> None:
         """Write a message of a topic that was declared, in CDR, as of a time in ns."""
         if self._writer is None:
-            name = f'{self.place.name}_{len(self.pieces)}'
-            self._writer = open_writer(self._folder / name)
+            self._open_piece()
         if topic not in self._connections:
             about = self._topics[topic]
             self._connections[topic] = self._writer.add_connection(
                 topic, about.kind, msgdef=about.definition, rihs01=about.digest,
                 offered_qos_profiles=about.qos)
         self._writer.write(self._connections[topic], time, data)
+
+    def _open_piece(self) -> None:
+        self._writer = open_writer(self._folder / f'{self.place.name}_{len(self.pieces)}')
 
     def _close_piece(self) -> None:
         if self._writer is None:
@@ -114,7 +122,7 @@ class BagPieces:
                 hashlib, 'file_digest') else hashlib.sha256(opened.read()).hexdigest()
         self.pieces.append({
             'path': file.name, 'sha256': digest, 'bytes': file.stat().st_size,
-            'metadata': _load_yaml((writer.path / METADATA).read_text())})
+            'metadata': load_metadata((writer.path / METADATA).read_text())})
         self._partial.put(file, file.name)
 
     def commit(self, state: dict, write_arrays: Callable[[Path], None]) -> None:
@@ -139,11 +147,13 @@ class BagPieces:
             file.write_bytes(self._partial.read((self.resumed or {})['arrays']))
             return read(file)
 
-    def finish(self, manifest: dict) -> dict:
+    def finish(self, manifest: dict, may_be_empty: bool = False) -> dict:
         """Make the bag whole; return its manifest, with what was written."""
+        if not self.pieces and self._writer is None:
+            if not may_be_empty:
+                raise BagError(f'nothing was written to {self.place}')
+            self._open_piece()
         self._close_piece()
-        if not self.pieces:
-            raise BagError(f'nothing was written to {self.place}')
         manifest = {
             **manifest, 'identity': self._identity,
             'files': [{name: each[name] for name in ('path', 'sha256', 'bytes')}
@@ -160,7 +170,8 @@ class BagPieces:
         return manifest
 
 
-def _load_yaml(text: str) -> dict:
+def load_metadata(text: str) -> dict:
+    """Read a metadata.yaml."""
     from ruamel.yaml import YAML
     return YAML(typ='safe').load(text)['rosbag2_bagfile_information']
 
@@ -169,6 +180,7 @@ def merged(parts: list[dict]) -> str:
     """Return the metadata.yaml of a bag of several files, of those of each."""
     from ruamel.yaml import YAML
     topics: dict[str, dict] = {}
+    parts = [part for part in parts if part['message_count']] or parts
     for part in parts:
         for topic in part['topics_with_message_count']:
             name = topic['topic_metadata']['name']

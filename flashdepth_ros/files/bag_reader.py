@@ -1,7 +1,7 @@
 """Reads bags as people have them: rosbag2 (MCAP, SQLite, split, compressed, cut off) and ROS 1."""
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 import re
 import shutil
@@ -53,6 +53,25 @@ class BagReader:
                     before, count=before.count + topic.count)
         self.begin = min((part.begin for part in self._parts), default=0)
         self.end = max((part.end for part in self._parts), default=0)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether messages come in the order of their times, and from a given time on at once."""
+        return all(part.seekable for part in self._parts) and all(
+            one.end <= other.begin for one, other in pairwise(self._parts))
+
+    def before(self, topics: Collection[str], time: int, count: int) -> Position:
+        """Return the position of so many messages of topics before a time in ns."""
+        messages = sum(self.topics[name].count for name in topics)
+        reach = 1 + (self.end - self.begin) * count // max(messages, 1)
+        while count:
+            start = max(self.begin, time - reach)
+            times = [message[1] for _, message in takewhile(
+                lambda each: each[1][1] < time, self.messages(topics, Position(start)))]
+            if len(times) >= count or start == self.begin:
+                return Position(times[-count:][0] if times else time)
+            reach *= 2
+        return Position(time)
 
     def _open(self) -> list[BagPart]:
         path = self.path
@@ -146,11 +165,9 @@ class BagReader:
 
         Each with the position after it. Where files have no index, in the order that they have.
         """
-        seekable = all(part.seekable for part in self._parts) and all(
-            one.end <= other.begin for one, other in pairwise(self._parts))
-        start = position.time if seekable and position.count else None
-        to_skip = position.of_time if seekable else position.count
-        if seekable:
+        start = position.time if self.seekable and (position.count or position.time) else None
+        to_skip = position.of_time if self.seekable else position.count
+        if self.seekable:
             position = replace(position, count=position.count - position.of_time, of_time=0)
         else:
             position = Position()

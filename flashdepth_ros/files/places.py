@@ -1,10 +1,14 @@
 """Folders for results: on this machine, or wherever fsspec reaches by a URL."""
 from collections.abc import Iterator
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 import shutil
 import tempfile
+import time
+
+WAIT_FOR_LOCK = 60.0  # seconds; a process that was killed may take some to be gone
 
 
 class Place:
@@ -17,6 +21,7 @@ class Place:
     def __init__(self, where: str):
         self.where = where.rstrip('/') if '://' in where else str(Path(where).expanduser())
         self._path = None if '://' in where else Path(self.where)
+        self._lock: int | None = None
         if self._path is None:
             import fsspec
             self._files, self._root = fsspec.core.url_to_fs(self.where)
@@ -58,6 +63,7 @@ class Place:
         if self._path is not None:
             os.replace(file, self._path / name)
         else:
+            self._files.makedirs(self._root, exist_ok=True)
             self._files.put_file(str(file), f'{self._root}/{name}')
             file.unlink()
 
@@ -69,6 +75,41 @@ class Place:
         with tempfile.TemporaryDirectory(
                 prefix='.scratch_', dir=self._path, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
+
+    def lock(self) -> None:
+        """Keep other processes of this machine, or of one file system, from locking this.
+
+        BlockingIOError where one keeps it. A URL cannot be locked.
+        """
+        if self._path is None:
+            return
+        self._path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self._path, os.O_RDONLY)
+        end = time.monotonic() + WAIT_FOR_LOCK
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    os.close(lock)
+                    raise BlockingIOError(f'another process writes to {self}') from None
+                time.sleep(0.2)
+        self._lock = lock
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def move(self, name: str, other: 'Place', new_name: str) -> None:
+        """Move a file to another place of the same kind."""
+        if self._path is not None and other._path is not None:
+            other._path.mkdir(parents=True, exist_ok=True)
+            os.replace(self._path / name, other._path / new_name)
+        else:
+            self._files.makedirs(other._root, exist_ok=True)
+            self._files.mv(f'{self._root}/{name}', f'{other._root}/{new_name}')
 
     def files(self) -> list[str]:
         """Return the names of the files in it; none where it does not exist."""

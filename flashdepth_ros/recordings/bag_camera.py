@@ -22,20 +22,23 @@ TF_KEPT = 10_000_000_000  # ns of transforms that a frame may need
 class BagCamera:
     """A camera whose frames come from a bag, one by one, and whose depth goes into another one.
 
-    image: the topic of its images.
+    image: the topic of its images. begin: the time in ns from which on is written.
     """
 
     def __init__(
         self, place: CameraTopics, engine: Engine, settings: Settings, recipe: Recipe,
-        reader: BagReader, pieces: BagPieces, notes: Notes,
+        reader: BagReader, pieces: BagPieces, notes: Notes, begin: int = 0,
     ):
         self.image, self._info, self._reader = place.image, place.info, reader
         kinds = {name: topic.kind for name, topic in reader.topics.items()}
         settings = {**settings, 'input.transport':
                     'compressed' if kinds[place.image] == COMPRESSED else 'raw'}
+        def write(topic: str, time: int, data: bytes) -> None:
+            if time >= begin:
+                pieces.write(topic, time, data)
         self.topics = BagTopics(
             f'{place.name}/' if place.name else '', place.image, place.info, place.namespace,
-            recipe.remaps, kinds, (*OUTPUTS, *recipe.more), pieces.write, notes, recipe.compress)
+            recipe.remaps, kinds, (*OUTPUTS, *recipe.more), write, notes, recipe.compress)
         self.camera = Camera(self.topics, place.name, engine, settings, threading.Condition())
         own = self.camera.settings(settings)
         self.topics.ranges = own['output.min_range'], own['output.max_range']
@@ -44,14 +47,18 @@ class BagCamera:
         self.pipeline = Pipeline(self.topics, [self.camera], lambda: settings)
         self.camera.subscribe()
 
-    def prime(self) -> None:
-        """Take the camera_info that is recorded first: it holds for the images before it, too."""
+    def prime(self, until: int) -> None:
+        """Take what holds at the beginning, which may be a time in ns in the midst of the bag.
+
+        The camera_info that is recorded first holds for the images before it, too.
+        """
         for _, (topic, stamp, data) in self._reader.messages({self._info}):
             try:
                 self.topics.deliver(topic, stamp, data)
             except MessageError:
                 continue
             break
+        self._follow_transforms(until)
 
     @property
     def processed(self) -> int:
@@ -77,17 +84,16 @@ class BagCamera:
         """Go on from what another one remembered, after messages of a time in ns."""
         recall(self.camera, fields, arrays)
         self.topics.at(until)
-        # tf2's own memory cannot be looked into
-        for topic in (TF_STATIC, TF):
-            if topic in self.topics.subscribed:
-                self._follow_transforms(topic, until)
+        self._follow_transforms(until)
 
-    def _follow_transforms(self, topic: str, until: int) -> None:
-        for _, (_, stamp, data) in self._reader.messages({topic}):
-            if stamp > until:
-                break
-            if topic == TF_STATIC or stamp > until - TF_KEPT:
-                self.topics.deliver(topic, stamp, data)
+    def _follow_transforms(self, until: int) -> None:
+        """Take the transforms before a time: tf2's own memory cannot be looked into."""
+        for topic in self.topics.subscribed & {TF_STATIC, TF}:
+            for _, (_, stamp, data) in self._reader.messages({topic}):
+                if stamp > until:
+                    break
+                if topic == TF_STATIC or stamp > until - TF_KEPT:
+                    self.topics.deliver(topic, stamp, data)
 
     def about(self) -> dict:
         """Say what became of its images."""

@@ -1,7 +1,8 @@
 """How bags are to be processed: the same for all of them, and plain enough to be sent elsewhere."""
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ class Recipe:
         del about['piece']
         return about
 
+    def same_about(self) -> dict:
+        """Return `about` as a manifest holds it."""
+        return json.loads(json.dumps(self.about()))
+
     def cameras(self, reader: BagReader) -> list[CameraTopics]:
         """Return the cameras of a bag that are asked for; BagError."""
         chosen = list(self.topics) or [_only(reader)]
@@ -66,9 +71,7 @@ class Recipe:
             base = image.removesuffix('/compressed')
             info = '/' + info.lstrip('/') if info else f'{base.rpartition("/")[0]}/camera_info'
             pairs.append((image, base, info))
-        spaces = [base.rpartition('/')[0] for _, base, _ in pairs]
-        if len(set(spaces)) < len(spaces):
-            spaces = [base for _, base, _ in pairs]
+        spaces = _spaces([base for _, base, _ in pairs])
         names = _names(spaces) if len(pairs) > 1 else ['']
         prefix = '/' + self.namespace.strip('/') if self.namespace else ''
         return [CameraTopics(name, image, info, prefix + space)
@@ -94,6 +97,29 @@ def _names(spaces: list[str]) -> list[str]:
         if len(set(names)) == len(names):
             break
     return [name if NAME.fullmatch(name) else f'camera_{name}' for name in names]
+
+
+def one_camera(recipe: Recipe) -> list[tuple[str, Recipe]]:
+    """Return a recipe for each of the cameras that a recipe names, with the camera's name.
+
+    Only the first copies the bag's own topics. ValueError where fewer than two are named.
+    """
+    if len(recipe.topics) < 2:
+        raise ValueError('--by-camera needs the cameras: name them with --topics')
+    bases = ['/' + text.partition(':')[0].strip('/').removesuffix('/compressed')
+             for text in recipe.topics]
+    names = _names(_spaces(bases))
+    return [(name, replace(
+        recipe, topics=[topic], originals=recipe.originals and number == 0,
+        values={key.removeprefix(f'{name}.'): value for key, value in recipe.values.items()
+                if not any(key.startswith(f'{other}.') for other in names if other != name)}))
+        for number, (name, topic) in enumerate(zip(names, recipe.topics, strict=True))]
+
+
+def _spaces(bases: list[str]) -> list[str]:
+    """Return namespaces for image topics: those above them, if they tell them apart."""
+    spaces = [base.rpartition('/')[0] for base in bases]
+    return bases if len(set(spaces)) < len(spaces) else spaces
 
 
 def settings_of(values: Mapping[str, Any], cameras: Sequence[str]) -> Settings:

@@ -6,8 +6,9 @@ processed on many machines.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -18,9 +19,14 @@ from ..models import MODELS, CheckpointError
 from ..ros.compressed_depth import FORMATS
 from .options import add_weights_argument, positive
 
+if TYPE_CHECKING:
+    from ..recordings.recipe import Recipe
+
 # CheckpointError and the like name what to do; FrameTooSmallError, BagError, ScaleError and
 # ParameterError are ValueErrors
-EXPECTED = (CheckpointError, EngineError, LoopError, ValueError, OSError)
+EXPECTED = (CheckpointError, EngineError, LoopError, ImportError, ValueError, OSError)
+ADDRESS = re.compile(r'local|auto|ray://.+|[\w.-]+:\d+')
+LEAD_IN = 60    # frames; docs/bags.md has what it is measured by
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,7 +67,30 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--piece', type=positive, default=500, metavar='FRAMES',
                         help='frames after which what is done is safe (default: 500)')
     parser.add_argument('--overwrite', action='store_true', help='replace a bag that is there')
+    many = parser.add_argument_group('many bags')
+    many.add_argument('--ray', nargs='?', const='local', metavar='ADDRESS',
+                      help='have Ray do it: local (default), auto, HOST:PORT or ray://HOST:PORT')
+    many.add_argument('--cpus', type=float, default=1.0, metavar='N',
+                      help='CPUs of a worker (default: 1)')
+    many.add_argument('--gpus', type=float, default=0.0, metavar='N',
+                      help='GPUs of a worker; 0.5 is half of one (default: 0)')
+    many.add_argument('--split', type=float, default=0.0, metavar='SECONDS',
+                      help='divide long bags into windows of that length')
+    many.add_argument('--lead-in', type=int, default=LEAD_IN, metavar='FRAMES',
+                      help=f'before each window, to make its state (default: {LEAD_IN})')
+    many.add_argument('--by-camera', action='store_true',
+                      help='a bag for each camera of --topics')
     return parser
+
+
+def with_address(words: Sequence[str]) -> list[str]:
+    """Give --ray its address where the word after it is none: --ray IN OUT is local."""
+    words = list(words)
+    if '--ray' in words:
+        after = words.index('--ray') + 1
+        if after < len(words) and not ADDRESS.fullmatch(words[after]):
+            words.insert(after, 'local')
+    return words
 
 
 def _pairs(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, str]:
@@ -95,37 +124,78 @@ def values_from(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
-    options = parser.parse_args(argv)
-    from ..recordings.models import ModelKeeper
-    from ..recordings.notes import Notes, to_stderr
-    from ..recordings.process import process_bag
+    options = parser.parse_args(with_address(sys.argv[1:] if argv is None else argv))
     from ..recordings.recipe import MORE_OUTPUTS, Recipe
     if unknown := set(options.add) - set(MORE_OUTPUTS):
         parser.error(f'--add {" ".join(sorted(unknown))}: it must be of {", ".join(MORE_OUTPUTS)}')
     try:
+        values = values_from(parser, options)
+        if options.ray and not options.gpus:
+            values.setdefault('engine.threads', max(1, round(options.cpus)))
         recipe = Recipe(
-            values_from(parser, options), options.topics, options.add, options.compress,
-            options.originals, options.namespace,
-            {name: '/' + topic.lstrip('/')
-             for name, topic in _pairs(parser, options.remap).items()}, options.piece)
-        notes = Notes('process_bag', to_stderr)
-        with tqdm(unit='frame', disable=None) as bar:
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-            manifest = process_bag(Path(options.bags[0]), Place(options.output), recipe,
-                                   ModelKeeper(), notes, options.overwrite, show)
+            values, options.topics, options.add, options.compress, options.originals,
+            options.namespace, {name: '/' + topic.lstrip('/')
+                                for name, topic in _pairs(parser, options.remap).items()},
+            options.piece)
+        if len(options.bags) > 1 or options.ray or options.split or options.by_camera:
+            return many(options, recipe)
+        return one(options, recipe)
     except EXPECTED as error:
         print(f'process_bag: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('process_bag: interrupted; the same command goes on from here', file=sys.stderr)
         return 130
+
+
+def one(options: argparse.Namespace, recipe: 'Recipe') -> int:
+    """Process a bag into the output."""
+    from ..recordings.models import ModelKeeper
+    from ..recordings.notes import Notes, to_stderr
+    from ..recordings.process import process_bag
+    notes = Notes('process_bag', to_stderr)
+    with tqdm(unit='frame', disable=None) as bar:
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+        manifest = process_bag(Path(options.bags[0]), Place(options.output), recipe,
+                               ModelKeeper(), notes, options.overwrite, show)
     for loss in manifest['notes']:
         if loss not in notes.kept:
             print(f'process_bag: {loss}', file=sys.stderr)
     print(f'{manifest["frames"]} frames in {options.output}')
     return 0
+
+
+def many(options: argparse.Namespace, recipe: 'Recipe') -> int:
+    """Process bags into a folder, here or by Ray; 1 where one of them failed."""
+    from ..recordings.fleet import Crew, Here, OnRay, process_all, write_manifest
+    from ..recordings.jobs import jobs_for
+    jobs = jobs_for(options.bags, options.output, recipe, options.overwrite, options.by_camera)
+    crew: Crew = OnRay(options.ray, options.cpus, options.gpus) if options.ray else Here()
+    entries: list[dict] = []
+    try:
+        with tqdm(total=len(jobs), unit='bag', disable=None) as bar:
+            for entry in process_all(jobs, crew, options.split, options.lead_in):
+                entries.append(entry)
+                bar.update()
+                tqdm.write(_line(entry), file=sys.stderr)
+    finally:
+        crew.close()
+        write_manifest(Place(options.output), entries)
+    failed = sum(entry['outcome'] == 'failed' for entry in entries)
+    frames = sum(entry.get('frames', 0) for entry in entries)
+    print(f'{frames} frames of {len(entries) - failed} bags in {options.output}'
+          + (f'; {failed} bags failed, see manifest.json' if failed else ''))
+    return 1 if failed else 0
+
+
+def _line(entry: dict) -> str:
+    if entry['outcome'] == 'failed':
+        return f'process_bag: {entry["bag"]} failed: {entry["error"]}'
+    notes = ''.join(f'; {note}' for note in entry['notes'])
+    return (f'process_bag: {entry["output"]}: {entry["outcome"]}, {entry["frames"]} frames in '
+            f'{entry["seconds"]:.1f} s{notes}')
 
 
 if __name__ == '__main__':

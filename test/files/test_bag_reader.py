@@ -25,12 +25,12 @@ def read(path: Path, position: Position = BEGINNING) -> tuple[list, list[str]]:
 
 def split(path: Path, **options) -> Path:
     """Write a bag of two files, as a recorder does that splits."""
-    from flashdepth_ros.files.bag_pieces import _load_yaml, merged
+    from flashdepth_ros.files.bag_pieces import load_metadata, merged
     path.mkdir()
     parts = []
     for number, content in enumerate((CONTENT[:30], CONTENT[30:])):
         part = write(path / f'part_{number}', content, **options)
-        parts.append(_load_yaml((part / 'metadata.yaml').read_text()))
+        parts.append(load_metadata((part / 'metadata.yaml').read_text()))
         for file in part.iterdir():
             if file.name != 'metadata.yaml':
                 file.rename(path / file.name)
