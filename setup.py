@@ -123,6 +123,7 @@ setup(
         'bench': BENCH,
         'train': TRAIN,
         'view': VIEW,
+        'fleet': ['ray>=2.40'],  # process_bag --ray: many bags on many machines
         'onnx': ONNX,
         'openvino': OPENVINO,
         'tensorrt': TENSORRT,

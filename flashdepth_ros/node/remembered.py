@@ -18,8 +18,8 @@ from .camera import Camera
 Arrays = dict[str, torch.Tensor]
 
 # where the classes are that may be made again from a file
-ROOMS = ('flashdepth_ros.metres.', 'flashdepth_ros.images.', 'flashdepth_ros.streams.continuity',
-         'flashdepth_ros.streams.arrivals', 'flashdepth_ros.streams.point_maps')
+ROOMS = ('flashdepth_ros.metres.', 'flashdepth_ros.images.', 'flashdepth_ros.streams.')
+STATE = '_state'    # of a stream, which may be on another device: DepthStream.remembered
 _SKIPPED = object()
 
 
@@ -44,7 +44,7 @@ def _holders(camera: Camera) -> dict[str, Any]:
     source = camera.scale.source
     return {name: each for name, each in (
         ('input', camera.input), ('scale', camera.scale), ('outputs', camera.outputs),
-        ('points', camera.stream.points), ('flow', camera.stream.flow), ('source', source),
+        ('health', camera.health), ('stream', camera.stream), ('source', source),
         ('odometry', getattr(source, 'odometry', None)),
         ('gravity', getattr(source, 'gravity', None))) if each is not None}
 
@@ -61,7 +61,7 @@ class _Packer:
         """Pack an object's attributes, as far as they can be."""
         names = (field.name for field in dataclasses.fields(holder)) if dataclasses.is_dataclass(
             holder) else vars(holder)
-        packed = {name: self.pack(getattr(holder, name)) for name in names}
+        packed = {name: self.pack(getattr(holder, name)) for name in names if name != STATE}
         return {name: value for name, value in packed.items() if value is not _SKIPPED}
 
     def pack(self, value: Any) -> Any:
@@ -81,6 +81,8 @@ class _Packer:
         kind = type(value)
         if isinstance(value, (np.ndarray, np.generic)):
             return {'array': self._keep(torch.from_numpy(np.array(value)))}
+        if isinstance(value, torch.Tensor):
+            return {'tensor': self._keep(value.cpu().clone())}
         if kind in (list, tuple, set, deque):
             values = [self.pack(each) for each in value]
             if any(each is _SKIPPED for each in values):
@@ -134,6 +136,8 @@ class _Unpacker:
         if 'array' in packed:
             array = self._arrays[packed['array']].numpy().copy()
             return array if array.ndim else array[()]
+        if 'tensor' in packed:
+            return self._arrays[packed['tensor']]
         if 'message' in packed:
             package, name = packed['message']
             kind = getattr(importlib.import_module(f'{package}.msg'), name)
