@@ -33,6 +33,7 @@ class BagCamera:
         kinds = {name: topic.kind for name, topic in reader.topics.items()}
         settings = {**settings, 'input.transport':
                     'compressed' if kinds[place.image] == COMPRESSED else 'raw'}
+
         def write(topic: str, time: int, data: bytes) -> None:
             if time >= begin:
                 pieces.write(topic, time, data)

@@ -109,11 +109,14 @@ def one_camera(recipe: Recipe) -> list[tuple[str, Recipe]]:
     bases = ['/' + text.partition(':')[0].strip('/').removesuffix('/compressed')
              for text in recipe.topics]
     names = _names(_spaces(bases))
-    return [(name, replace(
-        recipe, topics=[topic], originals=recipe.originals and number == 0,
-        values={key.removeprefix(f'{name}.'): value for key, value in recipe.values.items()
-                if not any(key.startswith(f'{other}.') for other in names if other != name)}))
-        for number, (name, topic) in enumerate(zip(names, recipe.topics, strict=True))]
+    recipes = []
+    for number, (name, topic) in enumerate(zip(names, recipe.topics, strict=True)):
+        foreign = tuple(f'{other}.' for other in names if other != name)
+        values = {key.removeprefix(f'{name}.'): value for key, value in recipe.values.items()
+                  if not key.startswith(foreign)}
+        recipes.append((name, replace(recipe, topics=[topic], values=values,
+                                      originals=recipe.originals and number == 0)))
+    return recipes
 
 
 def _spaces(bases: list[str]) -> list[str]:
