@@ -1,29 +1,36 @@
 """Metres of predicted inverse depth in the node's scale modes, in simulation. No ROS here."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..images.intrinsics import Intrinsics
 from ..metres.affine_fit import fit_affine
 from ..metres.floor_fit import fit_ground
-from ..metres.tracker import ScaleTracker
+from ..metres.motion import MotionFitter, Pose
+from ..metres.motion_tracks import to_grey
+from ..metres.tracker import ScaleTracker, motion_tracker
 from .sequences import Predictions, Truth
 
-MODES = ('nominal', 'fixed', 'reference', 'ground')
+MODES = ('nominal', 'fixed', 'reference', 'ground', 'motion')
+ODOMETRY_ERROR = 0.02    # the parameter's default
 
 
 def metric_depths(
     predictions: Predictions, truth: Truth, mode: str, camera: Intrinsics, height: float,
-    relative: bool, rate: float = 10.0, seed: int = 0,
+    relative: bool, rate: float = 10.0, seed: int = 0, *, pictures: Sequence[np.ndarray] = (),
+    pose: Pose = lambda stamp: None,
 ) -> Iterator[np.ndarray | None]:
     """Yield the depth (H, W) in metres of each frame, None while there is no scale.
 
     fixed: calibrated by the truth of the first frame, factor and, where depth is relative, shift.
-    reference: fitted to 1 % of the true pixels. ground: to a floor `height` metres below. camera:
-    of the predictions' size. +Inf where inverse depth is not positive.
+    reference: fitted to 1 % of the true pixels. ground: to a floor `height` metres below. motion: to
+    what pictures (H, W, 3) uint8 and odometry tell, the pose (4, 4) of the optical frame at a time in
+    ns since the first frame. camera: of the predictions' size. +Inf where inverse depth is not
+    positive.
     """
     rng = np.random.default_rng(seed)
-    tracker = ScaleTracker()
+    tracker = motion_tracker(ODOMETRY_ERROR) if mode == 'motion' else ScaleTracker()
+    fitter = MotionFitter(not relative)
     scale: tuple[float, float] | None = (1.0, 0.0) if mode == 'nominal' else None
     for index in range(len(predictions)):
         d = predictions.disparity(index)
@@ -42,7 +49,12 @@ def metric_depths(
             fit, _ = fit_ground(d, camera, height)
             if fit is not None:
                 tracker.update(stamp, fit)
-        if mode in ('reference', 'ground'):
+        elif mode == 'motion':
+            of, fit, _ = fitter.fit(
+                stamp, to_grey(pictures[index]), d, camera, pose, scale)
+            if fit is not None:
+                tracker.update(of, fit)
+        if mode in ('reference', 'ground', 'motion'):
             followed = tracker.at(stamp)
             scale = None if followed is None else (followed.factor, followed.shift)
         if scale is None:

@@ -105,6 +105,13 @@ class Scene:
         return (np.array([*place, self.carriage.height]),
                 _turned(2, heading) @ _turned(1, self.carriage.pitch))
 
+    def wheel_pose(self, stamp: int) -> np.ndarray:
+        """Return what wheels tell of the camera's pose, as `pose`, at a time in ns."""
+        pose = np.eye(4)
+        pose[:3, 3], rotation = self.carriage_pose(stamp / 1e9)
+        pose[:3, :3] = rotation @ FRONT
+        return pose
+
     def pose(self, time: float) -> np.ndarray:
         """Return the camera's pose, (4, 4): optical frame (x right, y down, z ahead) to world."""
         place, heading = self.path.at(time)

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 import yaml
 
+from ..metres.motion import Pose
 from ..metres.units import check_mode
 from ..models import model_spec
 from ..ros.transport import share_folder
@@ -54,7 +55,7 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
         with Renderer(options.size[0], options.size[1], options.hfov) as renderer:
             for seed in tqdm(options.seeds, unit='scene', disable=None):
                 truth = FrameStore(folder / f'truth{seed}')
-                pictures, cells = _drive(options, renderer, seed, truth)
+                pictures, cells, wheels = _drive(options, renderer, seed, truth)
                 _add(totals, 'true depth', _score(_depths(truth), cells))
                 for stateless in (False, True) if options.stateless else (False,):
                     model.stateless = stateless
@@ -64,7 +65,7 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
                         name = f'{options.model}, {mode}' + (', stateless' if stateless else '')
                         _add(totals, name, _score(metric_depths(
                             store, truth, mode, cells.camera, float(cells.poses[0, 2, 3]),
-                            spec.unit.has_shift, RATE), cells))
+                            spec.unit.has_shift, RATE, pictures=pictures, pose=wheels), cells))
     finally:
         model.close()
     return totals
@@ -72,8 +73,8 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
 
 def _drive(
     options: argparse.Namespace, renderer: 'Renderer', seed: int, truth: FrameStore,
-) -> tuple[list[np.ndarray], TrueCells]:
-    """Return the pictures of a drive past a box, and what is true of its floor."""
+) -> tuple[list[np.ndarray], TrueCells, Pose]:
+    """Return the pictures of a drive past a box, what is true of its floor, and its odometry."""
     from ..simulation import make_scene
     from ..simulation.effects import NONE, USUAL
     from ..simulation.sequences import drive_scene
@@ -89,7 +90,7 @@ def _drive(
     visit = None if scene.visit is None else BoxVisit(
         scene.visit.place, scene.visit.size, first, last)
     return pictures, TrueCells(_depths(truth), np.array(poses), renderer.intrinsics,
-                               *shipped_configuration(), visit)
+                               *shipped_configuration(), visit), scene.wheel_pose
 
 
 def _depths(truth: FrameStore) -> Iterator[np.ndarray]:

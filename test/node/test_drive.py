@@ -13,28 +13,46 @@ from flashdepth_ros.tools.costmap_evaluation import shipped_configuration
 
 needs_egl()
 
-RATE, FRAMES, FIRST, LAST = 10, 30, 10, 20
+RATE, STAY = 10, 10    # frames a second, and of a box
 
 
 class Robot:
-    """Drives the path of a scene, sends what its camera sees, and collects the node's clouds."""
+    """Drives the path of a scene, sends what its camera sees, and collects the node's clouds.
 
-    def __init__(self, node: Rig, renderer, scene):
-        self.node, self._renderer, self._scene = node, renderer, scene
-        self.frames = [renderer.render(scene, index / RATE) for index in range(FRAMES)]
+    In the last frames but STAY a box stands before it for as many.
+    """
+
+    def __init__(self, node: Rig, renderer, seed: int, kind: str | None, frames: int):
+        from flashdepth_ros.cameras.sim_odometry import SimOdometry
+        from flashdepth_ros.simulation import make_scene
+        self.first, self.last = frames - 2 * STAY, frames - STAY
+        self._scene = scene = make_scene(
+            seed, kind, visit=((self.first - 0.5) / RATE, (self.last - 0.5) / RATE))
+        self.node, self._renderer = node, renderer
+        self.wheels = SimOdometry(node.node, {
+            'odometry': 'wheels', 'odometry_length': 0.0, 'odometry_yaw': 0.5,
+            'odometry_slip': 0.0}, 'camera')
+        self.frames = [renderer.render(scene, index / RATE) for index in range(frames)]
         self._clouds = {topic: node.collect(PointCloud2, topic)
                         for topic in ('points', 'points/clearing')}
         node.meet(*self._clouds)
 
     def send(self, index: int) -> None:
-        """Publish a frame with its camera_info."""
-        header = header_at(1_000_000_000 + index * 1_000_000_000 // RATE, 'camera')
+        """Publish a frame with its odometry and its camera_info."""
+        stamp = 1_000_000_000 + index * 1_000_000_000 // RATE
+        self.wheels.publish(self._scene, stamp, index / RATE)
+        self.node.spin_until(lambda: False, 0.03)
+        header = header_at(stamp, 'camera')
         self.node.info.publish(intrinsics_to_info(self._renderer.intrinsics, header))
         self.node.image.publish(rgb_to_image(self.frames[index].rgb, header))
 
-    def clouds(self, index: int) -> dict[str, np.ndarray] | None:
+    def clouds(self, index: int) -> dict[str, np.ndarray]:
         """Send a frame and return its clouds, (N, 3), by topic."""
         self.send(index)
+        return self.received(index)
+
+    def received(self, index: int) -> dict[str, np.ndarray]:
+        """Return the clouds of a frame that was sent."""
         stamp = 1_000_000_000 + index * 1_000_000_000 // RATE
         assert self.node.spin_until(lambda: all(
             messages and stamp_to_ns(messages[-1].header.stamp) == stamp
@@ -48,24 +66,28 @@ class Robot:
         return TrueCells(
             [frame.depth for frame in self.frames], np.array([each.pose for each in self.frames]),
             self._renderer.intrinsics, *shipped_configuration(),
-            BoxVisit(visit.place, visit.size, FIRST, LAST))
+            BoxVisit(visit.place, visit.size, self.first, self.last))
 
 
 @pytest.fixture
-def robot(rig):
-    from flashdepth_ros.simulation import Renderer, make_scene
+def drive(rig):
+    """Let a node see a drive, with a scale.mode."""
+    from flashdepth_ros.simulation import Renderer
     _, parameters = shipped_configuration()
-    node = rig(**{
-        **{f'output.{name}': value for name, value in parameters['output'].items()},
-        **{f'points.{name}': value for name, value in parameters['points'].items()},
-        'points.stride': 2, 'points.rate': 0.0,    # of 640 pixels; every frame has its clouds
-        'model.name': 'flashdepth-nano', 'model.weights': 'auto', 'scale.mode': 'fixed'})
+
+    def begin(mode: str, *which) -> Robot:
+        node = rig(**{
+            **{f'output.{name}': value for name, value in parameters['output'].items()},
+            **{f'points.{name}': value for name, value in parameters['points'].items()},
+            'points.stride': 2, 'points.rate': 0.0,    # of 640 pixels; every frame has its clouds
+            'model.name': 'flashdepth-nano', 'model.weights': 'auto', 'scale.mode': mode})
+        return Robot(node.activate(), renderer, *which)
     with Renderer(320, 240) as renderer:
-        yield Robot(node.activate(), renderer, make_scene(
-            1, visit=((FIRST - 0.5) / RATE, (LAST - 0.5) / RATE)))
+        yield begin
 
 
-def test_a_box_is_marked_when_it_comes_and_cleared_when_it_has_gone(robot):
+def test_a_box_is_marked_when_it_comes_and_cleared_when_it_has_gone(drive):
+    robot = drive('fixed', 1, None, 30)
     # calibrated as docs/scale.md says, by measured distances, at the first frame
     node = robot.node
     robot.send(0)
@@ -76,9 +98,23 @@ def test_a_box_is_marked_when_it_comes_and_cleared_when_it_has_gone(robot):
     factor = float(np.median(depth[near] / robot.frames[0].depth[near]))
     assert node.set_parameter('scale.factor', factor).successful
     truth = robot.truth()
-    clouds = [None, *(robot.clouds(index) for index in range(1, FRAMES))]
+    clouds = [None, *(robot.clouds(index) for index in range(1, len(robot.frames)))]
     found = score_costmap(clouds, truth, RATE)
     assert found.to_mark[0] <= 0.5 and found.to_clear[0] <= 1.0
     assert found.left == 0
     # and what is near the way is known on the whole
     assert found.near[0] > 0.6 * found.true[0] > 0
+
+
+def test_the_same_with_metres_of_its_own_way(drive):
+    robot = drive('motion', 62002, 'hall', 60)
+    node, statuses, clouds = robot.node, robot.node.received['depth_node/status'], []
+    assert node.spin_until(lambda: node.node.count_subscribers('odom'))
+    for index in range(len(robot.frames)):
+        robot.send(index)
+        assert node.spin_until(lambda: len(statuses) > index)    # noqa: B023 - called at once
+        clouds.append(robot.received(index) if statuses[-1].calibrated else None)
+    assert clouds[0] is None and clouds[robot.first] is not None    # neither cloud without metres
+    found = score_costmap(clouds, robot.truth(), RATE)
+    assert found.to_mark[0] <= 0.5 and found.to_clear[0] <= 1.0
+    assert found.left == 0

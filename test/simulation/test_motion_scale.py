@@ -10,6 +10,8 @@ import pytest
 needs_egl()
 
 from flashdepth_ros.metres.motion_tracks import to_grey  # noqa: E402
+from flashdepth_ros.scoring.scale_modes import metric_depths  # noqa: E402
+from flashdepth_ros.scoring.sequences import FrameStore  # noqa: E402
 from flashdepth_ros.simulation import Renderer, disturb, make_scene  # noqa: E402
 from flashdepth_ros.tools.motion_trial import (  # noqa: E402
     Drive,
@@ -56,6 +58,20 @@ def test_the_scale_comes_within_a_metre_or_two_and_stays_right(drive, affine):
     assert result.travelled[has.argmax()] < 1.5
     assert np.median(np.abs(result.error[has])) < 0.06
     assert np.abs(result.error[has]).max() < 0.15
+
+
+def test_metres_of_a_whole_drive_come_by_its_pictures_and_its_odometry(drive, tmp_path):
+    """What evaluate --costmap --scale-mode motion does."""
+    predictions, truth = FrameStore(tmp_path / 'predictions'), FrameStore(tmp_path / 'truth')
+    for inverse in drive.inverse:
+        predictions.add(inverse / 2)
+        truth.add(1 / inverse)
+    pictures = [np.repeat(grey[..., None], 3, axis=2) for grey in drive.grey]
+    depths = list(metric_depths(
+        predictions, truth, 'motion', drive.camera, 0.0, False, pictures=pictures,
+        pose=make_scene(62002, 'hall').wheel_pose))
+    assert depths[0] is None and depths[-1] is not None
+    assert np.median(depths[-1] * drive.inverse[-1]) == pytest.approx(1, abs=0.1)
 
 
 def test_turning_and_slipping_on_the_spot_give_no_fit(renderer):
