@@ -17,7 +17,8 @@ FINE, COARSE = 1.2, 6.0  # sigma in pixels of a thumbnail: between them lies wha
 class PictureStatistics:
     """Numbers of one thumbnail; levels are of 255.
 
-    brightness: 98th percentile of the levels. white: share of the pixels that are white. detail:
+    brightness: 98th percentile of the levels, smoothed, since the noise of a covered camera is no
+    light. white: share of the pixels that are white. detail:
     99th percentile of the gradient, in levels a pixel. contrast: standard deviation of the levels.
     fine: share of the standard deviation at small scales that lies at the smallest.
     """
@@ -48,22 +49,23 @@ def thumbnail(rgb: np.ndarray) -> np.ndarray:
 def picture_statistics(grey: np.ndarray) -> PictureStatistics:
     """Take the numbers of a thumbnail (h, w) uint8."""
     height, width = grey.shape
-    levels = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]))
+    values = grey.astype(np.float32)
+    smooth = cv2.GaussianBlur(values, (0, 0), FINE)
+    levels, smoothed = (np.cumsum(cv2.calcHist([each], [0], None, [256], [0, 256]))
+                        for each in (grey, smooth))
     across, down = cv2.spatialGradient(grey)  # Sobel's: eight times the levels a pixel
     gradient = cv2.magnitude(across.astype(np.float32), down.astype(np.float32))
     steps = np.cumsum(cv2.calcHist([gradient], [0], None, [1024], [0, 2048]))
-    values = grey.astype(np.float32)
     # so wide a blur is the same at a quarter of the size
     small = cv2.resize(values, (max(1, width // 4), max(1, height // 4)),
                        interpolation=cv2.INTER_AREA)
     coarse = cv2.resize(cv2.GaussianBlur(small, (0, 0), COARSE / 4), (width, height))
-    finest = _deviation(values - cv2.GaussianBlur(values, (0, 0), FINE))
     return PictureStatistics(
-        brightness=float(np.searchsorted(levels, 0.98 * grey.size)),
+        brightness=float(np.searchsorted(smoothed, 0.98 * grey.size)),
         white=float(1 - levels[WHITE - 1] / grey.size),
         detail=float(np.searchsorted(steps, 0.99 * grey.size)) * 2 / 8,
         contrast=_deviation(values),
-        fine=finest / max(_deviation(values - coarse), 1e-3))
+        fine=_deviation(values - smooth) / max(_deviation(values - coarse), 1e-3))
 
 
 def _deviation(values: np.ndarray) -> float:

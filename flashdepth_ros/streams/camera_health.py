@@ -49,7 +49,7 @@ def _state(numbers: PictureStatistics, margins: dict[str, float]) -> str:
     relative = numbers.detail / (numbers.contrast + 2)
     if is_below('black', numbers.brightness, 20):
         return 'black'
-    if numbers.white * margins.get('over-exposed', 1.0) > 0.6:
+    if numbers.white * margins.get('over-exposed', 1.0) > 0.75:
         return 'over-exposed'
     dark = is_below('dark', numbers.brightness, 40)
     # in the dark every step is small, but not beside the others
