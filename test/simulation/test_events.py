@@ -17,7 +17,7 @@ from flashdepth_ros.simulation.events import (  # noqa: E402
     plan_events,
 )
 from flashdepth_ros.simulation.sequences import drive_through  # noqa: E402
-from flashdepth_ros.tools import evaluate, record_simulation  # noqa: E402
+from flashdepth_ros.tools import evaluate, record_simulation, reset_evaluation  # noqa: E402
 
 SMALL = ['--size', '112x84']
 TOPICS = {'rgb': '/image', 'truth': '/truth/depth/image'}
@@ -70,7 +70,9 @@ def test_evaluate_tells_what_is_found(capsys):
     assert float(rows['a cut to another scene'][1]) > 80
 
 
-def test_evaluate_tells_what_the_state_is_worth(capsys):
+def test_evaluate_tells_what_the_state_is_worth(capsys, monkeypatch):
+    monkeypatch.setattr(reset_evaluation, 'START', 3)
+    monkeypatch.setattr(reset_evaluation, 'COVER', 2)
     assert evaluate.main(['--camera-health', '--seeds', '3,6', '--model', 'flashdepth-nano',
                           '--backend', 'torch', *SMALL]) == 0
     table = capsys.readouterr().out
