@@ -23,10 +23,10 @@ def metric_depths(
     """Yield the depth (H, W) in metres of each frame, None while there is no scale.
 
     fixed: calibrated by the truth of the first frame, factor and, where depth is relative, shift.
-    reference: fitted to 1 % of the true pixels. ground: to a floor `height` metres below. motion: to
-    what pictures (H, W, 3) uint8 and odometry tell, the pose (4, 4) of the optical frame at a time in
-    ns since the first frame. camera: of the predictions' size. +Inf where inverse depth is not
-    positive.
+    reference: fitted to 1 % of the true pixels. ground: to a floor `height` metres below. motion:
+    to what pictures (H, W, 3) uint8 and odometry tell, the pose (4, 4) of the optical frame at a
+    time in ns since the first frame. camera: of the predictions' size. +Inf where inverse depth is
+    not positive.
     """
     rng = np.random.default_rng(seed)
     tracker = motion_tracker(ODOMETRY_ERROR) if mode == 'motion' else ScaleTracker()
