@@ -55,7 +55,7 @@ TRIALS = (
     Trial('factor unknown, rolling shutter of 30 ms', lambda rng: Errors(), readout=0.03),
     Trial('factor unknown, wheels spin by 30 % for 2 s', lambda rng: Errors(spin=0.3)),
     Trial('factor and shift unknown, usual errors', Errors.usual, affine=True),
-    Trial('slipping on at 0.3 m/s', lambda rng: Errors(slip=0.3)))
+    Trial('factor unknown, wheels claim 0.3 m/s too much', lambda rng: Errors(slip=0.3)))
 
 
 def record(number: int, kind: str | None, frames: int, width: int, height: int) -> Drive:
