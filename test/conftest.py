@@ -85,7 +85,7 @@ def small_dyfn(monkeypatch):
     from flashdepth_ros.models import MODELS
     from flashdepth_ros.models.dyfn import DyFN
     monkeypatch.setitem(MODELS, 'dyfn', replace(
-        MODELS['dyfn'], build=functools.partial(DyFN, 'vits')))
+        MODELS['dyfn'], build=functools.partial(DyFN, 'nano')))
     return 'dyfn'
 
 

@@ -1,6 +1,5 @@
 """The backends by name, and opening an engine of one."""
 from dataclasses import replace
-import importlib.util
 
 import torch
 
@@ -19,17 +18,17 @@ BACKENDS: dict[str, type[Engine]] = {engine.backend: engine for engine in (
     TorchEngine, OnnxEngine, OpenVinoEngine, TensorRtEngine, TensorRtRtxEngine)}
 
 # What 'auto' takes on a CPU: the first that is installed, in the order measured in docs/engines.md.
-# All in fp32, where all agree with PyTorch to 1e-4. On CUDA it takes torch, in the precision that
-# half.py finds.
+# All in fp32, where all agree with PyTorch to 1e-4.
 FASTEST_ON_CPU = ('openvino', 'onnx', 'torch')
+# On CUDA it takes torch, in the precision that half.py finds. What may take over from it:
+FASTER_ON_CUDA = ('tensorrt', 'tensorrt_rtx')
 
 
 def choose(device: str) -> str:
     """Return the backend that 'auto' means for a device."""
     if device.startswith('cuda') or (device == 'auto' and torch.cuda.is_available()):
         return 'torch'
-    return next(name for name in FASTEST_ON_CPU
-                if all(importlib.util.find_spec(package) for package in BACKENDS[name].packages))
+    return next(name for name in FASTEST_ON_CPU if BACKENDS[name].is_installed())
 
 
 def open_engine(
@@ -63,10 +62,16 @@ def open_engine(
     if name == 'torch' and precision == 'auto' and torch_device(device).startswith('cuda'):
         request = replace(request, precision=trusted_precision(
             request, TorchEngine, gpu(torch_device(device))))
+        faster = next((BACKENDS[other] for other in FASTER_ON_CUDA
+                       if BACKENDS[other].is_installed()), None)
+        if at_once and backend == 'auto' and faster is not None:
+            wanted = request.precision if request.precision in faster.precisions else 'fp32'
+            return PreparingEngine(
+                faster, replace(request, precision=wanted, rival=request.precision))
     if at_once and name != 'torch' and not path:
         try:
             if backend == 'auto' and precision == 'auto':
-                return PreparingEngine(BACKENDS[name], request)
+                return PreparingEngine(BACKENDS[name], replace(request, rival='fp32'))
             return PreparingEngine(BACKENDS[name], request, not fallback, fallback)
         except EngineError:
             if not fallback:

@@ -1,7 +1,9 @@
 """Built engines in the user's cache: found again by what they are, or not at all.
 
 An entry is a folder that is made under another name and renamed when it is whole. It holds the key
-it was made for and the sha256 of its files, and what differs in either is built anew.
+it was made for and the sha256 of its files, and what differs in either is built anew. A file is
+hashed when it is made, and again only where the file system says that it is another one, or that it
+was written to: a large model has more than a gigabyte.
 """
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
@@ -18,6 +20,7 @@ import tempfile
 
 from ..weights.folder import cache_folder
 from .engine import EngineError
+from .plan_file import replace_file
 
 ABOUT = 'entry.json'
 
@@ -62,6 +65,12 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _stamp(path: Path) -> list[int]:
+    """Return what changes with whatever happens to a file; no program can set the time in it."""
+    status = path.stat()
+    return [status.st_size, status.st_ino, status.st_ctime_ns]
+
+
 def place(key: Mapping[str, str]) -> Path:
     """Return the folder where the entry of a key is, or would be."""
     digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
@@ -69,8 +78,28 @@ def place(key: Mapping[str, str]) -> Path:
     return engines_folder() / f'{name}-{digest}'
 
 
-def _digest_of_files(files: dict) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+def _digest_of_files(digests: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _write_about(
+    folder: Path, key: Mapping[str, str], digests: dict[str, str], facts: dict,
+) -> None:
+    """Write what an entry is of, with its files as they are now."""
+    stamps = {name: _stamp(folder / name) for name in digests}
+    replace_file(folder / ABOUT, json.dumps({
+        'key': dict(key), 'files': digests, 'stamps': stamps, 'facts': facts}, indent=1).encode())
+
+
+def _check(folder: Path, about: dict) -> list[str]:
+    """Return the files that are not what they were; those that may have changed are hashed."""
+    digests, stamps = dict(about['files']), dict(about['stamps'])
+    touched = [name for name in digests if _stamp(folder / name) != stamps.get(name)]
+    damaged = [name for name in touched if file_digest(folder / name) != digests[name]]
+    if touched and not damaged:  # copied, or restored from a backup
+        with contextlib.suppress(OSError):
+            _write_about(folder, about['key'], digests, about['facts'])
+    return damaged
 
 
 def _read(key: Mapping[str, str], whole: bool) -> Entry | None:
@@ -80,9 +109,9 @@ def _read(key: Mapping[str, str], whole: bool) -> Entry | None:
         if about['key'] != dict(key):
             problem = 'is of something else'
         else:
-            damaged = [name for name, (size, digest) in about['files'].items()
-                       if (folder / name).stat().st_size != size
-                       or (whole and file_digest(folder / name) != digest)]
+            damaged = _check(folder, about) if whole else [
+                name for name, stamp in about['stamps'].items()
+                if (folder / name).stat().st_size != stamp[0]]
             if not damaged:
                 return Entry(folder, about['facts'], _digest_of_files(about['files']))
             problem = f'is damaged ({", ".join(damaged)})'
@@ -178,10 +207,8 @@ def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
             temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name}.'))
             try:
                 facts = make(temporary)
-                files = {path.name: [path.stat().st_size, file_digest(path)]
-                         for path in temporary.iterdir()}
-                (temporary / ABOUT).write_text(json.dumps(
-                    {'key': dict(key), 'files': files, 'facts': facts}, indent=1))
+                digests = {path.name: file_digest(path) for path in temporary.iterdir()}
+                _write_about(temporary, key, digests, facts)
                 if folder.exists():
                     shutil.rmtree(folder)
                 os.rename(temporary, folder)
@@ -192,4 +219,4 @@ def get(key: Mapping[str, str], make: Callable[[Path], dict]) -> Entry:
         raise EngineError(
             f'the engine cannot be kept in {folder.parent} ({error}): make room there, or name '
             f'another cache with XDG_CACHE_HOME') from error
-    return Entry(folder, facts, _digest_of_files(files))
+    return Entry(folder, facts, _digest_of_files(digests))

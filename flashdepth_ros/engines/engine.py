@@ -1,6 +1,7 @@
 """What every engine offers: one step of a model at a fixed size and number of streams."""
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+import importlib.util
 
 import torch
 from torch import Tensor
@@ -19,6 +20,10 @@ class NotReadyError(EngineError):
     """An engine is being prepared; a later frame finds it. The message says which."""
 
 
+class SlowerError(EngineError):
+    """An engine is not faster than what it was to take over from; the message has the times."""
+
+
 def missing(packages: str, purpose: str, error: ImportError) -> EngineError:
     """Return the error for a library that cannot be imported."""
     return EngineError(
@@ -34,7 +39,8 @@ class Request:
     precision: one that the backend offers. height, width: of the network's frame, 0 where only the
     first frame tells them. path: of a ready engine file to use instead of the cache, '' for none.
     threads: of a CPU to compute on, 0 for a thread on each core. apart: what is not in the cache is
-    prepared in a process of its own.
+    prepared in a process of its own. rival: the precision of the PyTorch that this takes over from
+    if it is faster, '' where it was chosen by name.
     """
 
     spec: ModelSpec
@@ -47,6 +53,7 @@ class Request:
     path: str = ''
     threads: int = 0
     apart: bool = False
+    rival: str = ''
 
 
 class Engine(ABC):
@@ -79,6 +86,11 @@ class Engine(ABC):
         self.spec, self.streams, self.precision = request.spec, request.streams, request.precision
         self.height, self.width = request.height, request.width
         self.fell_back = self.frame_device = None
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Say whether the modules that this needs can be found."""
+        return all(importlib.util.find_spec(package) for package in cls.packages)
 
     @abstractmethod
     def initial_state(self) -> State:

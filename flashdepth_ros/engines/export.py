@@ -94,13 +94,18 @@ class StateTensor:
         return torch.empty(self.change, dtype=getattr(torch, self.dtype), device=device)
 
 
-def load_model(spec: ModelSpec, weights: str) -> Network:
-    """Build a model with the weights of a file, or random ones; CheckpointError."""
-    model = build_model(spec.name)
+def load_model(spec: ModelSpec, weights: str, mapped: bool = False) -> Network:
+    """Build a model with the weights of a file, or random ones; CheckpointError.
+
+    mapped: for as long as the file stays what it is; saves a copy of it.
+    """
     if weights == 'random':
+        model = build_model(spec.name)
         randomise(model)
-    else:
-        load_weights(model, weights)
+        return model
+    with torch.device('meta' if mapped else 'cpu'):
+        model = build_model(spec.name)
+    load_weights(model, weights, mapped)
     return model
 
 
@@ -129,7 +134,8 @@ def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', l
             program = torch.onnx.export(
                 StepGraph(model, list(state)).eval(), (frames, *state.values()), dynamo=True,
                 opset_version=OPSET, input_names=[FRAMES, *state],
-                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False)
+                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False,
+                optimize=False)  # what runs the graph does the same, and faster
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)

@@ -33,7 +33,8 @@ class StandIn(Engine):
         device = chosen.device if chosen else self._request.device
         if device != 'auto' and not device.startswith('cuda'):
             device = 'cpu'  # an Intel GPU's tensors lie there
-        return TorchEngine(replace(self._request, device=device, precision='fp32', path=''))
+        return TorchEngine(replace(
+            self._request, device=device, precision=self._request.rival or 'fp32', path=''))
 
     def _running(self: Stand, engine: Engine) -> Stand:
         other = copy.copy(self)

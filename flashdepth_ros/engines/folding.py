@@ -57,10 +57,10 @@ class SplitAttention(Attention):
         nn.Module.__init__(self)  # the parts are the other's
         self.heads, self.proj = fused.heads, fused.proj
         dim = fused.proj.in_features
-        self.parts = nn.ModuleList(nn.Linear(dim, dim) for _ in range(3))
+        self.parts = nn.ModuleList(nn.Linear(dim, dim, device='meta') for _ in range(3))
         parameters = zip(fused.qkv.weight.chunk(3), fused.qkv.bias.chunk(3), strict=True)
         for part, (weight, bias) in zip(self.parts, parameters, strict=True):
-            part.weight.data, part.bias.data = weight.clone(), bias.clone()
+            part.weight, part.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
         # a power of two for the 64 channels of a head, so this is exact
         _scale_output(cast(nn.Linear, self.parts[0]), fused.product.scale)
         self.product = UnscaledProduct()
@@ -95,8 +95,8 @@ class PatchExpand(nn.Module):
         assert bias is not None  # all of DPTHead's have one
         inputs, outputs, self.factor, _ = weight.shape
         places = self.factor ** 2
-        self.conv = nn.Conv2d(inputs, outputs * places, 1)
-        self.conv.weight.data = weight.data.flatten(1).T[..., None, None].contiguous()
+        self.conv = nn.Conv2d(inputs, outputs * places, 1, device='meta')
+        self.conv.weight = nn.Parameter(weight.data.flatten(1).T[..., None, None].contiguous())
         self.conv.bias = nn.Parameter(bias.data.repeat_interleave(places))
 
     def forward(self, x: Tensor) -> Tensor:

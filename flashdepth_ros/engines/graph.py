@@ -43,7 +43,7 @@ class GraphEngine(Engine):
         self._settle()
         if not request.path and not request.height:
             return  # the first frame tells the size
-        store = Store(request, self.backend, self._identity(), self.builder())
+        store = Store(request, self.backend, self.device, self._identity(), self.builder())
         file = self._named(store) if request.path else self._cached(store)
         self.height, self.width = file.graph.height, file.graph.width
         self.precision, self.state_tensors = file.graph.precision, file.state

@@ -4,6 +4,7 @@ Float16 first, which the tensor cores are made for; bfloat16, which cannot overf
 Each is compared with float32 on the same device, once for these weights, libraries and this GPU.
 """
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 import logging
 
@@ -38,19 +39,14 @@ def trusted_precision(
 
 
 def _compared(request: Request, open_engine: Callable[[Request], Engine]) -> dict:
-    reference = open_engine(replace(request, precision='fp32'))
-    specimen = trust.specimen(request.spec, reference.step, reference.initial_state(), 1,
-                              reference.height, reference.width)
-    reference.close()
     refused: dict[str, str] = {}
-    for precision in FASTEST:
-        engine = open_engine(replace(request, precision=precision))
-        try:
-            return {'precision': precision, 'refused': refused,
-                    'deviations': trust.compare(engine, *specimen)}
-        except EngineError as error:
-            log.warning('%s', error)
-            refused[precision] = str(error)
-        finally:
-            engine.close()
+    with closing(open_engine(replace(request, precision='fp32'))) as reference:
+        for precision in FASTEST:
+            with closing(open_engine(replace(request, precision=precision))) as engine:
+                try:
+                    return {'precision': precision, 'refused': refused,
+                            **trust.compare(engine, reference)}
+                except EngineError as error:
+                    log.warning('%s', error)
+                    refused[precision] = str(error)
     return {'precision': 'fp32', 'refused': refused}

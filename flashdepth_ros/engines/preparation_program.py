@@ -5,7 +5,7 @@ import sys
 
 from ..models import CheckpointError, model_spec
 from .backends import BACKENDS
-from .engine import EngineError, Request
+from .engine import EngineError, Request, SlowerError
 
 
 def main(text: str) -> int:
@@ -17,6 +17,8 @@ def main(text: str) -> int:
     try:
         BACKENDS[job['backend']](
             Request(**{**request, 'spec': model_spec(request['spec'])})).close()
+    except SlowerError:
+        pass  # which the cache knows now
     except (CheckpointError, EngineError) as error:
         logging.error('%s', ' '.join(str(error).split()))
         return 1

@@ -6,7 +6,14 @@ from dataclasses import replace
 import logging
 import time
 
-from .engine import MOST_SIZES, Engine, EngineError, NotReadyError, Request
+from .engine import (
+    MOST_SIZES,
+    Engine,
+    EngineError,
+    NotReadyError,
+    Request,
+    SlowerError,
+)
 from .fallback import StandIn
 
 STEADY = 3         # frames of one size after which a faster engine for it is worth preparing
@@ -22,9 +29,9 @@ class PreparingEngine(StandIn):
 
     Exporting a graph takes many seconds, and the size is known only from the first frame. So it is
     prepared in another process, opened on a thread, and takes over between two frames with the
-    state as it is. Until then PyTorch runs or, with `wait`, there is NotReadyError: somebody who
-    names a backend wants no other. Several streams step apart while only the engine for one is
-    ready.
+    state as it is, unless it turns out to be slower here. Until then PyTorch runs or, with `wait`,
+    there is NotReadyError: somebody who names a backend wants no other. Several streams step apart
+    while only the engine for one is ready.
 
     fallback: PyTorch is for good in place of an engine that cannot be had, and `fell_back` says
     why. Raises EngineError where the backend's library or device is missing.
@@ -130,13 +137,16 @@ class PreparingEngine(StandIn):
     def _make(self, request: Request) -> Engine | EngineError:
         try:
             engine = self._open(request)
+        except SlowerError as error:
+            log.info('torch keeps running: %s', error)
+            return error
         except Exception as error:  # whatever it is, frames go on
             problem = error if isinstance(error, EngineError) else EngineError(
                 f'{type(error).__name__}: {error}')
             if self._slow is None:
                 log.error('the chosen engine cannot be had: %s', problem)
             else:
-                log.warning('torch keeps running: the faster engine cannot be had: %s', problem)
+                log.warning('torch keeps running: %s', problem)
             return problem
         log.info('%s runs %s at %s from now on', engine.backend, request.spec.name,
                  _words((request.height, request.width, request.streams)))

@@ -4,16 +4,21 @@ A file is found in the cache or made, or it is the one that engine.path names. T
 (see trust.py) is noted in the cache too, as an entry without files.
 """
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 import functools
 import json
 import logging
 from pathlib import Path
 
+import torch
+
 from ..models import Network
+from ..weights.record import sha256
 from . import cache, trust
-from .engine import Engine, EngineError, Request
+from .engine import Engine, EngineError, Request, SlowerError
 from .export import CODE, OPSET, GraphKey, StateTensor, load_model, write_graph
+from .pytorch import TorchEngine
 
 GRAPH, PLAN = 'step.onnx', 'step.plan'  # names of the files in the cache
 
@@ -36,18 +41,28 @@ class EngineFile:
 class Store:
     """The files for one request to a backend.
 
-    bound_to: what the backend's engines depend on besides the graph: versions, device, driver.
+    device: of the engine's tensors. bound_to: what the backend's engines depend on besides the
+    graph: versions, device, driver.
     build: (graph, file) makes the engine of a graph, where the backend does not run the graph
     itself. Raises EngineError, and CheckpointError where the weights cannot be read.
     """
 
     def __init__(
-        self, request: Request, backend: str, bound_to: Mapping[str, str],
+        self, request: Request, backend: str, device: str, bound_to: Mapping[str, str],
         build: Callable[[Path, Path], None] | None = None,
     ):
-        self._request, self._backend, self._build = request, backend, build
+        self._request, self._backend, self._device = request, backend, device
+        self._build = build
         # of all of the room: a tolerance or a library's option may differ
         self._bound_to = {**bound_to, 'code': cache.code_digest(*CODE, 'engines/*.py')}
+
+    @property
+    def _has_own_race(self) -> bool:
+        """Say whether PyTorch is timed in other ways than it is compared.
+
+        On CUDA in another precision, and over enough steps to have become a graph.
+        """
+        return bool(self._request.rival) and self._device != 'cpu'
 
     @functools.cached_property
     def _graph_key(self) -> GraphKey:
@@ -60,13 +75,19 @@ class Store:
 
     def _verdict_key(self, graph: GraphKey, digest: str) -> dict[str, str]:
         return {**graph.entries(), **self._bound_to, 'kind': f'{self._backend}-verdict',
-                'file': digest}
+                'file': digest, 'torch': torch.__version__, 'threads': str(self._request.threads),
+                'rival': self._request.rival if self._has_own_race else ''}
 
     def is_ready(self) -> bool:
-        """Return whether the cache has the file and a verdict on it, unless they are damaged."""
+        """Return whether the cache has the file and a verdict on it, unless they are damaged.
+
+        SlowerError where the verdict is that PyTorch is faster.
+        """
         entry = cache.look(self._plan_key if self._build else graph_entry_key(self._graph_key))
-        return entry is not None and cache.look(
-            self._verdict_key(self._graph_key, entry.digest)) is not None
+        verdict = entry and cache.look(self._verdict_key(self._graph_key, entry.digest))
+        if verdict is not None:
+            self._check_speed(verdict)
+        return verdict is not None
 
     def file(self) -> EngineFile:
         """Return the file from the cache, made first where there is none."""
@@ -103,15 +124,27 @@ class Store:
         if graph.streams != request.streams:
             raise EngineError(f'{path} is for {graph.streams} streams, and {request.streams} are '
                               f'needed: export it anew with --streams {request.streams}')
-        return EngineFile(path, graph, state, self._verdict_key(graph, cache.file_digest(path)))
+        return EngineFile(path, graph, state, self._verdict_key(graph, sha256(path)))
 
     def trust(self, file: EngineFile, engine: Engine) -> None:
-        """Have the engine of a file compared with PyTorch, once; EngineError if it departs."""
-        cache.get(file.verdict, lambda _: self._compare(engine))
+        """Have the engine of a file compared with PyTorch, once.
+
+        EngineError if it departs, SlowerError if the PyTorch that it would take over from is
+        faster.
+        """
+        self._check_speed(cache.get(file.verdict, lambda _: self._compare(engine)))
+
+    def _check_speed(self, verdict: cache.Entry) -> None:
+        own, others = (1000 * seconds for seconds in verdict.facts['seconds'])
+        if self._request.rival and not own < others:
+            raise SlowerError(
+                f'{self._backend} is not faster here ({own:.3g} ms a step, and torch '
+                f'{others:.3g} ms)')
 
     def _graph(self) -> cache.Entry:
         return cached_graph(
-            self._graph_key, lambda: load_model(self._request.spec, self._request.weights))
+            self._graph_key,
+            lambda: load_model(self._request.spec, self._request.weights, mapped=True))
 
     def _make_plan(self, folder: Path) -> dict:
         graph = self._graph()
@@ -120,10 +153,18 @@ class Store:
         return graph.facts
 
     def _compare(self, engine: Engine) -> dict:
-        model = load_model(engine.spec, self._request.weights)
-        shape = engine.streams, engine.height, engine.width
-        return {'deviations': trust.compare(engine, *trust.specimen(
-            engine.spec, model.step, model.initial_state(*shape), *shape))}
+        with closing(self._torch(engine, 'fp32')) as reference:
+            facts = trust.compare(engine, reference)
+        if self._has_own_race:
+            with closing(self._torch(engine, self._request.rival)) as rival:
+                facts['seconds'] = list(trust.race(engine, rival))
+        return facts
+
+    def _torch(self, engine: Engine, precision: str) -> TorchEngine:
+        """Open PyTorch where an engine has its state, and at its size."""
+        return TorchEngine(replace(
+            self._request, device=engine.device, precision=precision, path='',
+            height=engine.height, width=engine.width))
 
 
 def graph_entry_key(key: GraphKey) -> dict[str, str]:

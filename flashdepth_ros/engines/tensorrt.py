@@ -6,7 +6,7 @@ capability; running has not yet been tried on hardware.
 """
 from collections.abc import Callable
 import contextlib
-import importlib
+import importlib.util
 import logging
 from pathlib import Path
 from typing import Any, cast
@@ -74,6 +74,11 @@ class TensorRtEngine(GraphEngine):
     alignment = 256
     known_good = KNOWN_GOOD
     prepared_apart = True  # building keeps an interpreter and a gigabyte for minutes
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        graphs = all(importlib.util.find_spec(name) for name in ('onnx', 'onnxscript'))
+        return graphs and any(importlib.util.find_spec(name) for name in cls.modules)
 
     @classmethod
     def identity(cls, library: Any, index: int = 0) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Libraries have given wrong depth without any error for networks like these (TensorRT 10.3 does), and
 a robot cannot see that. So an engine that has not been compared on this machine is not used.
 """
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 import logging
 import time
 import zlib
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models import ModelSpec
 from ..models.network import COUNT, RING, State
 from ..models.preprocess import MEAN, STD
 from .engine import Engine, EngineError
@@ -69,18 +68,6 @@ def deviation(output: Tensor, expected: Tensor) -> float:
     return float(((output - expected).abs() / expected)[counted].mean())
 
 
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
-
-
-def _stepped(step: Step, state: State, frames: Tensor, full_at: int | None) -> Iterator[Tensor]:
-    """Yield the outputs; step number `full_at` begins with everything remembered."""
-    for number, frame in enumerate(frames):
-        if number == full_at:
-            state = full_state(state)
-        output, state = step(frame, state)
-        yield output
-
-
 def full_state(like: State) -> State:
     """Return a state as after many frames, of random numbers: the same for equal shapes.
 
@@ -98,35 +85,52 @@ def full_state(like: State) -> State:
     return full
 
 
-@torch.inference_mode()
-def specimen(
-    spec: ModelSpec, step: Step, state: State, streams: int, height: int, width: int,
-) -> tuple[Tensor, list[Tensor]]:
-    """Return the frames for `compare`, and what comes of them where the step is right.
+def _outputs(
+    engines: Sequence[Engine], frames: Tensor, full_at: int | None = None,
+) -> Iterator[tuple[list[Tensor], list[float]]]:
+    """Step engines through the same frames in turns; yield their outputs and the seconds of each.
 
-    state: of streams that have seen nothing.
+    Step number `full_at` begins with everything remembered.
     """
-    log.info('running %s at %dx%d in PyTorch, to compare with', spec.name, width, height)
-    frames = natural_frames(STEPS + FULL, streams, height, width)
-    return frames, [output.float().cpu() for output in _stepped(step, state, frames, STEPS)]
+    states = [engine.initial_state() for engine in engines]
+    for number, frame in enumerate(frames):
+        outputs, seconds = [], []
+        for i, engine in enumerate(engines):
+            state = full_state(states[i]) if number == full_at else states[i]
+            begin = time.perf_counter()
+            output, states[i] = engine.step(frame, state)
+            outputs.append(output.float().cpu())  # which waits for it
+            seconds.append(time.perf_counter() - begin)
+        yield outputs, seconds
 
 
-def deviations(
-    engine: Engine, frames: Tensor, expected: list[Tensor], full_at: int | None = None,
-) -> list[float]:
-    """Step an engine through the same frames; return the deviation at each step."""
-    outputs = _stepped(engine.step, engine.initial_state(), frames, full_at)
-    return [deviation(*pair) for pair in zip(outputs, expected, strict=True)]
+def race(engine: Engine, other: Engine, steps: int = 10) -> tuple[float, float]:
+    """Return the least seconds that a step of each took, of frames that both step in turns.
+
+    The least, because other work on the machine only ever adds to it.
+    """
+    frames = natural_frames(steps, engine.streams, engine.height, engine.width)
+    seconds = [seconds for _, seconds in _outputs((engine, other), frames)]
+    return min(own for own, _ in seconds), min(others for _, others in seconds)
 
 
-def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[float]:
-    """Return the deviation at each step of `specimen`; EngineError beyond the tolerance."""
+@torch.inference_mode()
+def compare(engine: Engine, reference: Engine) -> dict[str, list[float]]:
+    """Return the 'deviations' at each step, and the least 'seconds' of a step of each.
+
+    EngineError where the engine departs from the reference by more than its precision may.
+    """
     begin = time.perf_counter()
-    found = deviations(engine, frames, expected, STEPS)
-    tolerance = TOLERANCE[engine.precision]
-    text = ', '.join(f'{value:.2e}' for value in found)
     what = (f'{engine.spec.name} at {engine.width}x{engine.height} through {engine.backend} in '
             f'{engine.precision} on {engine.device}')
+    log.info('comparing %s with PyTorch', what)
+    frames = natural_frames(STEPS + FULL, engine.streams, engine.height, engine.width)
+    found, times = [], []
+    for outputs, seconds in _outputs((engine, reference), frames, STEPS):
+        found.append(deviation(*outputs))
+        times.append(seconds)
+    tolerance = TOLERANCE[engine.precision]
+    text = ', '.join(f'{value:.2e}' for value in found)
     if not max(found) <= tolerance:
         update = 'update the library' + (
             f' ({engine.known_good} is known to be right)' if engine.known_good else '')
@@ -135,4 +139,4 @@ def compare(engine: Engine, frames: Tensor, expected: list[Tensor]) -> list[floa
             f'steps; {tolerance:g} is allowed) and is not used: set engine.precision to fp32, '
             f'{update}, or set engine.backend to torch')
     log.info('%s agrees with PyTorch within %s (%.1f s)', what, text, time.perf_counter() - begin)
-    return found
+    return {'deviations': found, 'seconds': [min(each) for each in zip(*times, strict=True)]}

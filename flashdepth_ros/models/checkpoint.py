@@ -65,13 +65,16 @@ def models_that_fit(state: dict[str, Tensor]) -> list[str]:
     return names
 
 
-def load_weights(model: Network, path: str | Path) -> None:
+def load_weights(model: Network, path: str | Path, mapped: bool = False) -> None:
     """Load a file into a model of the registry, strictly; CheckpointError says what does not fit.
 
     Keys and shapes must be the model's. They are the same for a relative model and its metric
     sister, so there the official file's name decides.
+    mapped: into a model that was built on the meta device. Its weights are the file's where it
+    lies, not a copy of it, so the file must stay what it is for as long as the model is used.
     """
-    content, wanted, spec = load_checkpoint(path), shapes(model.state_dict()), model.spec
+    content, spec, own = load_checkpoint(path), model.spec, model.state_dict()
+    wanted = shapes(own)
     state = {key: value for key, value in content.items()
              if key in wanted or not key.startswith(model.spare_keys)}
     if (found := shapes(state)) != wanted:
@@ -93,7 +96,9 @@ def load_weights(model: Network, path: str | Path) -> None:
             raise CheckpointError(
                 f'{path} has the name of the weights of {other.name}, and model.name is '
                 f'{spec.name}: set model.name to {other.name}, or rename the file if it is right')
-    model.load_state_dict(state)
+    model.load_state_dict(
+        {key: value.to(own[key].dtype) for key, value in state.items()} if mapped else state,
+        assign=mapped)
 
 
 def _random_tensor(key: str, shape: tuple[int, ...], seed: int) -> Tensor:

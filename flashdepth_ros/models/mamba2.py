@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import torch.nn.functional as F
 
 CHUNK = 256
-SINGLE_BLOCK = 512  # longer frames go in chunks: the memory of one block grows as L^2
+SINGLE_BLOCK = 512  # longer frames go in chunks: the arithmetic of one block grows as L^2
 
 
 @functools.cache
@@ -51,6 +51,34 @@ def scan_block(
     return y.transpose(1, 2), state
 
 
+def scan_chunks(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Run the recurrence of `scan_block` in chunks, all of them at once; arguments and result too.
+
+    Each chunk runs as if nothing had been before it. What the chunks before it have left, and the
+    given state, decay up to its beginning, and are added.
+    """
+    n, length = x.shape[:2]
+    number = -(-length // CHUNK)
+    missing = number * CHUNK - length  # tokens with a step of 0 change nothing
+    x, dt, b, c = (F.pad(part, (0, 0) * (part.dim() - 2) + (0, missing))
+                   .unflatten(1, (number, CHUNK)).flatten(0, 1) for part in (x, dt, b, c))
+    y, left = scan_block(x, dt, a, b, c, torch.zeros_like(state).repeat_interleave(number, 0))
+    decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)                  # (N * K, heads, CHUNK)
+    of_chunks = decay[..., -1].unflatten(0, (n, number)).transpose(1, 2)  # (N, heads, K)
+    # what was there before source i decays over the chunks i to k: it is there after chunk k
+    over = torch.ones(number, number + 1, dtype=torch.bool, device=x.device).tril()
+    between = of_chunks[..., None].masked_fill(~over, 0).cumsum(2)       # (N, heads, K, K + 1)
+    there = torch.ones_like(over).tril(1)
+    sources = torch.cat([state[:, None], left.unflatten(0, (n, number))], dim=1).transpose(1, 2)
+    states = between.masked_fill(~there, -torch.inf).exp() @ sources.flatten(3)
+    states = states.unflatten(3, state.shape[2:]).transpose(1, 2)        # (N, K, heads, P, S)
+    before = torch.cat([state[:, None], states[:, :-1]], dim=1).flatten(0, 1)
+    y = y + (decay.exp()[..., None] * (c[:, None] @ before.transpose(2, 3))).transpose(1, 2)
+    return y.unflatten(0, (n, number)).flatten(1, 2)[:, :length], states[:, -1]
+
+
 def scan(
     x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor,
 ) -> tuple[Tensor, Tensor]:
@@ -62,14 +90,8 @@ def scan(
         return kernel(
             x, dt, a, b[:, :, None], c[:, :, None], chunk_size=CHUNK, initial_states=state,
             return_final_states=True)
-    length = x.shape[1]
-    chunk = length if length <= SINGLE_BLOCK else CHUNK
-    outputs = []
-    for start in range(0, length, chunk):
-        part = slice(start, min(start + chunk, length))
-        y, state = scan_block(x[:, part], dt[:, part], a, b[:, part], c[:, part], state)
-        outputs.append(y)
-    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)), state
+    form = scan_block if x.shape[1] <= SINGLE_BLOCK else scan_chunks
+    return form(x, dt, a, b, c, state)
 
 
 class GatedRMSNorm(nn.Module):

@@ -15,8 +15,8 @@ class OnlineVideoDepthAnything(VideoDepthAnything):
 
     keeps_first = False
 
-    def __init__(self, cache: int):
-        super().__init__('vits', positions=cache, always_resample=True)
+    def __init__(self, cache: int, backbone: str = 'vits'):
+        super().__init__(backbone, positions=cache, always_resample=True)
         self.slots = cache  # one more than are attended, which is being written
 
     def window(self, count: Tensor) -> Window:

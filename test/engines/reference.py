@@ -15,7 +15,7 @@ from flashdepth_ros.models import model_spec
 STEPS = 10
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=16)
 def reference(
     model: str, height: int, width: int, steps: int = STEPS, streams: int = 1,
 ) -> tuple[Tensor, list[Tensor], State]:

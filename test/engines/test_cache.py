@@ -62,6 +62,24 @@ def test_damaged_and_foreign_entries_are_built_anew(damage, caplog):
     assert make.calls == 2
 
 
+def test_files_are_hashed_again_only_where_they_may_be_others(monkeypatch):
+    hashed = []
+    whole_digest = cache.file_digest
+    monkeypatch.setattr(
+        cache, 'file_digest', lambda path: hashed.append(path.name) or whole_digest(path))
+    entry = cache.get(KEY, Maker())
+    assert hashed.pop() == 'a.bin' and cache.find(KEY) == entry and not hashed
+    file = entry.folder / 'a.bin'
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    file.write_bytes(file.read_bytes())  # as when the cache was copied
+    os.utime(file, ns=times)
+    assert cache.find(KEY) == entry and hashed.pop() == 'a.bin'
+    assert cache.find(KEY) == entry and not hashed  # and that was noted
+    file.write_bytes(b'engime')
+    os.utime(file, ns=times)  # its time of change cannot be set back
+    assert cache.find(KEY) is None and hashed.pop() == 'a.bin'
+
+
 def test_a_failing_or_killed_build_leaves_nothing_that_is_used(folder):
     def fail(path: Path) -> dict:
         (path / 'a.bin').write_bytes(b'half')

@@ -19,14 +19,14 @@ from flashdepth_ros.models import model_spec
 from flashdepth_ros.streams.depth_stream import DepthStream, step_together
 
 
-@pytest.fixture(scope='module', params=['flashdepth-nano', 'ovda-c8'])
+@pytest.fixture(scope='module', params=['flashdepth-nano', 'tiny-ovda'])
 def model(request):
     return load_model(model_spec(request.param), 'random')
 
 
 @pytest.fixture(scope='module')
 def with_rings():
-    return load_model(model_spec('ovda-c8'), 'random')
+    return load_model(model_spec('tiny-ovda'), 'random')
 
 
 @pytest.fixture(scope='module')
@@ -174,7 +174,7 @@ class Recorded(TorchEngine):
 
 
 @pytest.mark.parametrize(('name', 'precision'), [
-    ('flashdepth-nano', 'fp16'), ('ovda-c8', 'fp32')])
+    ('flashdepth-nano', 'fp16'), ('tiny-ovda', 'fp32')])
 def test_cameras_that_step_together_and_apart(name, precision):
     engines = [kind(Request(model_spec(name), 'random', 'cpu', precision, 42, 56))
                for kind in (Recorded, TorchEngine)]

@@ -12,7 +12,7 @@ pytest.importorskip('onnxscript')
 
 
 @pytest.mark.parametrize(('model', 'height', 'width', 'states'), [
-    ('flashdepth-s', 140, 182, 1), ('vda-s', 84, 112, 17), ('ovda-c16', 84, 112, 9)])
+    ('tiny-flashdepth', 70, 84, 1), ('tiny-vda', 84, 112, 17), ('tiny-ovda', 84, 112, 9)])
 def test_stock_operators_and_fixed_shapes(model, height, width, states):
     graph = onnx.load(graph_file(model, height, width), load_external_data=False)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [('', 18)]
@@ -42,20 +42,20 @@ def test_a_point_map_in_stock_operators(small_dyfn):
 
 
 def test_metadata():
-    facts = read_metadata(graph_file('flashdepth-s', 140, 182))
+    facts = read_metadata(graph_file('flashdepth-nano', 140, 182))
     assert {name: facts[name] for name in ('model', 'height', 'width', 'streams', 'unit',
                                            'precision', 'weights_sha256')} == {
-        'model': 'flashdepth-s', 'height': '140', 'width': '182', 'streams': '1', 'unit': '100/m',
-        'precision': 'fp32', 'weights_sha256': 'random'}
-    assert facts['state'] == '[["ssm", [1, 4, 8, 32, 256], "float32", [1, 4, 8, 32, 256]]]'
+        'model': 'flashdepth-nano', 'height': '140', 'width': '182', 'streams': '1',
+        'unit': '100/m', 'precision': 'fp32', 'weights_sha256': 'random'}
+    assert facts['state'] == '[["ssm", [1, 2, 4, 32, 64], "float32", [1, 2, 4, 32, 64]]]'
 
 
 def test_half_precision_is_written_in_the_graph():
     graph = onnx.load(
-        graph_file('flashdepth-s', 140, 182, 'bf16'), load_external_data=False)
+        graph_file('flashdepth-nano', 140, 182, 'bf16'), load_external_data=False)
     half = onnx.TensorProto.BFLOAT16
     lowered = [x.name for x in graph.graph.initializer if x.data_type == half and len(x.dims) == 2]
-    assert len(lowered) == 24  # two layers in each of twelve MLPs
+    assert len(lowered) == 12  # two layers in each of six MLPs
     for port in (*graph.graph.input, *graph.graph.output):
         assert port.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
@@ -63,13 +63,13 @@ def test_half_precision_is_written_in_the_graph():
 def test_export_engine_makes_what_engine_path_takes(tmp_path, capsys):
     pytest.importorskip('onnxruntime')
     path = tmp_path / 'two.onnx'
-    assert export_engine.main(['flashdepth-s', str(path), '--size', '84x70', '--weights', 'random',
-                               '--streams', '2']) == 0
+    assert export_engine.main(['flashdepth-nano', str(path), '--size', '84x70', '--weights',
+                               'random', '--streams', '2']) == 0
     assert 'streams 2' in capsys.readouterr().out
-    engine = open_engine('flashdepth-s', 'random', 'onnx', height=98, width=98, streams=2,
+    engine = open_engine('flashdepth-nano', 'random', 'onnx', height=98, width=98, streams=2,
                          path=str(path))
     assert (engine.height, engine.width, engine.streams) == (70, 84, 2)
-    frames, expected, _ = reference('flashdepth-s', 70, 84, 3, 2)
+    frames, expected, _ = reference('flashdepth-nano', 70, 84, 3, 2)
     state = engine.initial_state()
     for frame, wanted in zip(frames, expected, strict=True):
         output, state = engine.step(frame, state)
@@ -77,8 +77,9 @@ def test_export_engine_makes_what_engine_path_takes(tmp_path, capsys):
     with pytest.raises(EngineError, match=r'84x70.*98x98'):
         engine.resized(98, 98)
     for options, words in (
-            ({'streams': 1}, '2 streams.*--streams 1'), ({'model': 'vda-s'}, 'model flashdepth-s')):
-        model = options.pop('model', 'flashdepth-s')
+            ({'streams': 1}, '2 streams.*--streams 1'),
+            ({'model': 'vda-s'}, 'model flashdepth-nano')):
+        model = options.pop('model', 'flashdepth-nano')
         with pytest.raises(EngineError, match=words):
             open_engine(model, 'random', 'onnx', height=70, width=84, path=str(path),
                         **{'streams': 2, **options})

@@ -9,7 +9,7 @@ from flashdepth_ros.models import model_spec
 
 
 @pytest.mark.parametrize('precision', ['fp16', 'bf16'])
-@pytest.mark.parametrize('model', ['flashdepth-nano', 'vda-s', 'ovda-c8'])
+@pytest.mark.parametrize('model', ['flashdepth-nano', 'vda-s', 'tiny-ovda'])
 def test_what_is_remembered_stays_in_float32(model, precision):
     engine = open_engine(
         model, 'random', 'torch', device='cpu', precision=precision, height=42, width=42)

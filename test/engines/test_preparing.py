@@ -22,8 +22,8 @@ pytest.importorskip('openvino')
 
 
 def test_the_faster_engine_takes_over_with_the_state(monkeypatch):
-    frames, expected, _ = reference('flashdepth-s', 70, 84)
-    engine = open_engine('flashdepth-s', 'random', height=70, width=70, at_once=True)
+    frames, expected, _ = reference('flashdepth-nano', 70, 84)
+    engine = open_engine('flashdepth-nano', 'random', height=70, width=70, at_once=True)
     try:
         stream = DepthStream(engine)
         ran = []

@@ -47,7 +47,7 @@ def test_deviation_of_several_planes():
 def wrong_engine(tmp_path_factory) -> Path:
     """A graph with other weights than its metadata say."""
     onnx = pytest.importorskip('onnx')
-    wrong = onnx.load(graph_file('flashdepth-s', 70, 84))
+    wrong = onnx.load(graph_file('flashdepth-nano', 70, 84))
     tensor = next(x for x in wrong.graph.initializer if x.name.endswith('output_conv1.weight'))
     values = onnx.numpy_helper.to_array(tensor)
     tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), tensor.name))
@@ -61,21 +61,22 @@ def test_an_engine_with_other_weights_is_refused_with_numbers(backend, wrong_eng
     pytest.importorskip({'onnx': 'onnxruntime'}.get(backend, backend))
     for _ in range(2):  # the refusal is no verdict that a second try would trust
         with pytest.raises(EngineError, match=r'departs from PyTorch by \d.*0\.001 is allowed'):
-            open_engine('flashdepth-s', 'random', backend, path=str(wrong_engine), **SIZE)
-    engine = open_engine('flashdepth-s', 'random', backend, path=str(wrong_engine), fallback=True,
-                         **SIZE)
+            open_engine('flashdepth-nano', 'random', backend, path=str(wrong_engine), **SIZE)
+    engine = open_engine('flashdepth-nano', 'random', backend, path=str(wrong_engine),
+                         fallback=True, **SIZE)
     assert engine.backend == 'torch' and 'departs from PyTorch' in engine.fell_back
 
 
 def test_the_verdict_is_remembered(monkeypatch, engine_cache):
     pytest.importorskip('onnxruntime')
-    open_engine('flashdepth-s', 'random', 'onnx', **SIZE).close()
+    open_engine('flashdepth-nano', 'random', 'onnx', **SIZE).close()
 
     def never(*_):
         raise AssertionError('the network was run again')
 
     monkeypatch.setattr(store, 'load_model', never)
-    engine = open_engine('flashdepth-s', 'random', 'onnx', **SIZE)
+    monkeypatch.setattr(store, 'TorchEngine', never)
+    engine = open_engine('flashdepth-nano', 'random', 'onnx', **SIZE)
     engine.warm_up()
 
 
@@ -86,29 +87,44 @@ def test_files_that_are_no_engine(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EngineError, match=r'a\.onnx'):
-        open_engine('flashdepth-s', 'random', 'onnx', path=str(path), **SIZE)
+        open_engine('flashdepth-nano', 'random', 'onnx', path=str(path), **SIZE)
 
 
-@pytest.mark.parametrize(('backend', 'module', 'words'), [
-    ('onnx', 'onnxruntime', 'pip install onnxruntime'),
-    ('openvino', 'openvino', 'pip install openvino'),
-    ('tensorrt', 'tensorrt', 'pip install tensorrt'),
-    ('tensorrt_rtx', 'tensorrt_rtx,tensorrt_rtx_bindings', 'tensorrt-rtx-cu12-libs'),
-    ('onnx', 'onnxscript', 'pip install onnx onnxscript'),
-])
-def test_missing_libraries_are_named(backend, module, words, tmp_path):
-    if module == 'onnxscript':
-        pytest.importorskip('onnxruntime')
-    code = (f'import sys\nfor name in {module.split(",")!r}: sys.modules[name] = None\n'
-            'from flashdepth_ros.engines import EngineError, open_engine\n'
-            'try:\n'
-            f'    open_engine("flashdepth-s", "random", {backend!r}, height=70, width=70)\n'
-            'except EngineError as error:\n    print(error)\n')
+MISSING = {  # what cannot be imported: what is said
+    'onnxruntime': ('onnx', 'pip install onnxruntime'),
+    'openvino': ('openvino', 'pip install openvino'),
+    'tensorrt': ('tensorrt', 'pip install tensorrt'),
+    'tensorrt_rtx,tensorrt_rtx_bindings': ('tensorrt_rtx', 'tensorrt-rtx-cu12-libs'),
+    'onnxscript': ('onnx', 'pip install onnx onnxscript'),
+}
+
+OPEN_WITHOUT = """
+import sys
+from flashdepth_ros.engines import EngineError, open_engine
+for argument in sys.argv[1:]:
+    backend, modules = argument.split(':')
+    sys.modules.update(dict.fromkeys(modules.split(',')))
+    try:
+        open_engine('flashdepth-nano', 'random', backend, height=70, width=70)
+    except EngineError as error:
+        print(error)
+    for name in modules.split(','):
+        del sys.modules[name]
+"""
+
+
+def test_missing_libraries_are_named(tmp_path):
+    """In a process that has imported none of them."""
+    pytest.importorskip('onnxruntime')
     done = subprocess.run(
-        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        [sys.executable, '-c', OPEN_WITHOUT,
+         *(f'{backend}:{modules}' for modules, (backend, _) in MISSING.items())],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
         env={'PATH': '', 'XDG_CACHE_HOME': str(tmp_path), 'PYTHONPATH': str(ROOT)})
-    assert words in done.stdout, (done.stdout, done.stderr)
-    assert 'engine.backend to torch' in done.stdout
+    told = done.stdout.splitlines()
+    assert len(told) == len(MISSING), (done.stdout, done.stderr)
+    for line, (_, words) in zip(told, MISSING.values(), strict=True):
+        assert words in line and 'engine.backend to torch' in line
 
 
 def test_auto_takes_what_is_installed(monkeypatch):
@@ -142,12 +158,12 @@ def test_what_cannot_be_is_refused(options, words):
     if torch.cuda.is_available() and 'cuda' in options.values():
         pytest.skip('there is a CUDA device')
     with pytest.raises(EngineError, match=words):
-        open_engine('flashdepth-s', 'random', **options, **SIZE)
+        open_engine('flashdepth-nano', 'random', **options, **SIZE)
 
 
 def test_fallback_where_the_size_cannot_be_built(monkeypatch):
     pytest.importorskip('onnxruntime')
-    engine = open_engine('flashdepth-s', 'random', 'onnx', fallback=True, **SIZE)
+    engine = open_engine('flashdepth-nano', 'random', 'onnx', fallback=True, **SIZE)
     assert engine.backend == 'onnx' and engine.fell_back is None
 
     def fail(*_):

@@ -51,6 +51,20 @@ def test_what_is_wrong_is_told(tmp_path):
     assert 'goldens: wrong' in (tmp_path / 'gpu.md').read_text()
 
 
+def test_point_maps_are_timed_too(tmp_path):
+    """Of the same network with a small encoder."""
+    done = run(tmp_path, '--part', 'speed', '--models', 'dyfn', before=(
+        f'sys.path.insert(0, {str(VERIFY.parents[2])!r})\n'
+        'import dataclasses, functools\n'
+        'from flashdepth_ros.models import MODELS\n'
+        'build = functools.partial(MODELS["dyfn"].build, "nano")\n'
+        'MODELS["dyfn"] = dataclasses.replace(MODELS["dyfn"], build=build)'))
+    assert done.returncode == 0, done.stdout + done.stderr
+    row, = json.loads((tmp_path / 'gpu.json').read_text())['parts']['speed']['rows']
+    assert row['model'] == 'dyfn' and row['fps'] > 0 and row['precision'] == 'fp32'
+    assert 'remark' not in row
+
+
 def test_no_time_is_told(tmp_path):
     done = run(tmp_path, '--part', 'speed', '--seconds', '0')
     assert done.returncode == 0 and 'no time is left' in done.stdout

@@ -28,7 +28,7 @@ import torch  # noqa: E402
 
 BUDGET = 540  # seconds
 MODELS = ('flashdepth-s', 'flashdepth', 'vda-s', 'ovda-c16', 'flashdepth-l', 'vda-b',
-          'depth-anything-v2-s', 'vda-l')
+          'depth-anything-v2-s', 'dyfn', 'vda-l')
 SIZES = ((518, 518), (518, 924), (1148, 2044))
 
 # in the order in which they run; the seconds are kept for those that come after

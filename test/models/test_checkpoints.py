@@ -5,12 +5,15 @@ import pickle
 import pytest
 import torch
 
+from flashdepth_ros.engines.export import load_model
+from flashdepth_ros.engines.folding import fold
 from flashdepth_ros.models import (
     MODELS,
     CheckpointError,
     build_model,
     load_checkpoint,
     load_weights,
+    model_spec,
     randomise,
 )
 
@@ -102,3 +105,23 @@ def test_a_pickle_bomb_does_not_go_off(tmp_path):
         with pytest.raises(CheckpointError):
             load_checkpoint(tmp_path / name)
     assert not (tmp_path / 'boom').exists()
+
+
+@pytest.mark.parametrize('name', ['x.pth', 'x.safetensors'])
+def test_a_mapped_file_is_read_and_never_written(tmp_path, name):
+    """What an export does to the weights stays in memory."""
+    spec, path = model_spec('flashdepth-nano'), tmp_path / name
+    model = build_model(spec.name)
+    randomise(model)
+    if path.suffix == '.safetensors':
+        pytest.importorskip('safetensors.torch').save_file(model.state_dict(), path)
+    else:
+        torch.save(model.state_dict(), path)
+    before = path.read_bytes()
+    mapped = load_model(spec, str(path), mapped=True)
+    for key, value in model.state_dict().items():
+        assert torch.equal(mapped.state_dict()[key], value), key
+    fold(mapped, 42, 56)
+    frames, state = torch.zeros(1, 3, 42, 56), model.initial_state(1, 42, 56)
+    torch.testing.assert_close(mapped.step(frames, state)[0], model.step(frames, state)[0])
+    assert path.read_bytes() == before

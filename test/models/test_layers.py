@@ -31,22 +31,20 @@ def test_scan_forms_agree(length):
         -torch.linspace(0.5, 16, heads), randn(n, length, s), randn(n, length, s),
         randn(n, heads, p, s))
     expected = recurrence(*arguments)
-    for form in (mamba2.scan_block, mamba2.scan):
+    for form in (mamba2.scan_block, mamba2.scan_chunks, mamba2.scan):
         for actual, wanted in zip(form(*arguments), expected, strict=True):
             torch.testing.assert_close(actual, wanted, atol=2e-5, rtol=1e-4)
 
 
 def test_long_scans_go_in_chunks(monkeypatch):
-    lengths = []
-
-    def block(x, dt, a, b, c, state):
-        lengths.append(x.shape[1])
-        return x, state
-
-    monkeypatch.setattr(mamba2, 'scan_block', block)
-    x = torch.zeros(1, 700, 1, 1)
-    mamba2.scan(x, x[..., 0], torch.zeros(1), x[..., 0], x[..., 0], torch.zeros(1, 1, 1, 1))
-    assert lengths == [256, 256, 188]
+    """All at once: the number of operations must not grow with the length."""
+    shapes, block = [], mamba2.scan_block
+    monkeypatch.setattr(mamba2, 'scan_block', lambda *arguments: shapes.append(
+        arguments[0].shape) or block(*arguments))
+    for length in (512, 513, 700):
+        x = torch.zeros(2, length, 1, 1)
+        mamba2.scan(x, x[..., 0], torch.zeros(1), x[..., 0], x[..., 0], torch.zeros(2, 1, 1, 1))
+    assert shapes == [(2, 512, 1, 1), (6, 256, 1, 1), (6, 256, 1, 1)]
 
 
 @pytest.mark.parametrize(('height', 'width'), [(10, 10), (26, 104), (34, 46), (74, 132), (19, 11)])
