@@ -134,8 +134,7 @@ def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', l
             program = torch.onnx.export(
                 StepGraph(model, list(state)).eval(), (frames, *state.values()), dynamo=True,
                 opset_version=OPSET, input_names=[FRAMES, *state],
-                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False,
-                optimize=False)  # what runs the graph does the same, and faster
+                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False)
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)

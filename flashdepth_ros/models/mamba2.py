@@ -61,11 +61,12 @@ def scan_chunks(
     """
     n, length = x.shape[:2]
     number = -(-length // CHUNK)
-    missing = number * CHUNK - length  # tokens with a step of 0 change nothing
+    size = -(-length // number)
+    missing = number * size - length  # tokens with a step of 0 change nothing
     x, dt, b, c = (F.pad(part, (0, 0) * (part.dim() - 2) + (0, missing))
-                   .unflatten(1, (number, CHUNK)).flatten(0, 1) for part in (x, dt, b, c))
-    y, left = scan_block(x, dt, a, b, c, torch.zeros_like(state).repeat_interleave(number, 0))
-    decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)                  # (N * K, heads, CHUNK)
+                   .unflatten(1, (number, size)).flatten(0, 1) for part in (x, dt, b, c))
+    y, left = scan_block(x, dt, a, b, c, state.new_zeros((n * number, *state.shape[1:])))
+    decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)                  # (N * K, heads, size)
     of_chunks = decay[..., -1].unflatten(0, (n, number)).transpose(1, 2)  # (N, heads, K)
     # what was there before source i decays over the chunks i to k: it is there after chunk k
     over = torch.ones(number, number + 1, dtype=torch.bool, device=x.device).tril()

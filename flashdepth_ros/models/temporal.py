@@ -132,10 +132,11 @@ class GEGLU(nn.Module):
     def __init__(self, dim: int):
         super().__init__()
         self.proj = nn.Linear(dim, 8 * dim)
+        self.act = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:
         x, gate = self.proj(x).chunk(2, dim=-1)
-        return x * F.gelu(gate)
+        return x * self.act(gate)
 
 
 class FeedForward(nn.Module):

@@ -1,14 +1,20 @@
 """The exported graph: what is in it, and what it says of itself."""
 import pytest
 from reference import assert_same, graph_file, reference
+import torch
 
 from flashdepth_ros.engines import EngineError, open_engine
-from flashdepth_ros.engines.export import GraphKey, read_metadata
-from flashdepth_ros.models import MODELS
+from flashdepth_ros.engines.export import GraphKey, load_model, read_metadata, write_graph
+from flashdepth_ros.engines.trust import natural_frames
+from flashdepth_ros.models import MODELS, mamba2, model_spec
 from flashdepth_ros.tools import export_engine
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')
+
+
+FORBIDDEN = {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample', 'SplitToSequence',
+             'SequenceAt'}
 
 
 @pytest.mark.parametrize(('model', 'height', 'width', 'states'), [
@@ -18,7 +24,7 @@ def test_stock_operators_and_fixed_shapes(model, height, width, states):
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [('', 18)]
     assert not graph.functions
     operators = {node.op_type for node in graph.graph.node}
-    assert not operators & {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample'}, operators
+    assert not operators & FORBIDDEN, operators
     for node in graph.graph.node:
         if node.op_type == 'Resize':
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -35,10 +41,30 @@ def test_stock_operators_and_fixed_shapes(model, height, width, states):
 def test_a_point_map_in_stock_operators(small_dyfn):
     graph = onnx.load(graph_file(small_dyfn, 56, 70), load_external_data=False).graph
     operators = {node.op_type for node in graph.node}
-    assert not operators & {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample'}, operators
+    assert not operators & FORBIDDEN, operators
     assert [[side.dim_value for side in port.type.tensor_type.shape.dim] for port in (
         *graph.input, *graph.output)] == [
         [1, 3, 56, 70], [1, 256, 4, 5], [1, 4, 56, 70], [1, 256, 4, 5]]
+
+
+def test_a_long_recurrence_goes_in_chunks(tmp_path, monkeypatch):
+    """As FlashDepth-L's at 518x518: in stock operators, and what one block gives."""
+    onnxruntime = pytest.importorskip('onnxruntime')
+    model = load_model(model_spec('flashdepth-nano'), 'random')
+    frames, state = natural_frames(1, 1, 140, 182)[0], model.initial_state(1, 140, 182)
+    state['ssm'].normal_(generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        output, after = model.step(frames, state)
+    monkeypatch.setattr(mamba2, 'SINGLE_BLOCK', 8)  # of 20 tokens
+    monkeypatch.setattr(mamba2, 'CHUNK', 8)
+    path = tmp_path / 'step.onnx'
+    write_graph(model, GraphKey('flashdepth-nano', 'random', 140, 182), path)
+    graph = onnx.load(path).graph
+    assert not {node.op_type for node in graph.node} & FORBIDDEN
+    found = onnxruntime.InferenceSession(path).run(
+        None, {'frames': frames.numpy(), 'ssm': state['ssm'].numpy()})
+    for actual, wanted in zip(found, (output, after['ssm']), strict=True):
+        assert_same(torch.from_numpy(actual), wanted, 1e-4)
 
 
 def test_metadata():

@@ -123,5 +123,7 @@ def test_a_mapped_file_is_read_and_never_written(tmp_path, name):
         assert torch.equal(mapped.state_dict()[key], value), key
     fold(mapped, 42, 56)
     frames, state = torch.zeros(1, 3, 42, 56), model.initial_state(1, 42, 56)
-    torch.testing.assert_close(mapped.step(frames, state)[0], model.step(frames, state)[0])
+    wanted = model.step(frames, state)[0]
+    torch.testing.assert_close(
+        mapped.step(frames, state)[0], wanted, rtol=0, atol=1e-4 * float(wanted.max()))
     assert path.read_bytes() == before

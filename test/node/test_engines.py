@@ -11,8 +11,8 @@ from flashdepth_ros.models import model_spec, prepare_frame
 
 
 @pytest.mark.parametrize(('backend', 'name', 'height', 'width', 'announced'), [
-    ('onnx', 'flashdepth-s', 70, 84, True), ('openvino', 'vda-s', 84, 112, True),
-    ('onnx', 'flashdepth-s', 70, 84, False)])  # its size comes with the first frame
+    ('onnx', 'flashdepth-nano', 70, 84, True), ('openvino', 'vda-s', 84, 112, True),
+    ('onnx', 'flashdepth-nano', 70, 84, False)])  # its size comes with the first frame
 def test_depth_is_pytorchs(rig, cache_home, monkeypatch, backend, name, height, width, announced):
     for package in BACKENDS[backend].packages:
         pytest.importorskip(package)
