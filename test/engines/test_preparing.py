@@ -71,7 +71,7 @@ def test_it_is_prepared_in_another_process(monkeypatch, tmp_path):
             engine = engine.resized(70, 84)
             _, state = engine.step(frames[0], state)
             others.update(preparing(here))
-            time.sleep(0.05)
+            time.sleep(0.3)
         used.append(len(others))
         engine.close()
     assert used == [1, 0]
