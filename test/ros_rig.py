@@ -7,6 +7,7 @@ from flashdepth_ros.msg import DepthStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
+from patience import patience
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -117,7 +118,7 @@ class Client:
     def change_state(self, transition: str) -> bool:
         """Go through a lifecycle transition; True if it succeeded."""
         future = self.ask(transition)
-        assert self.spin_until(future.done, 60), f'{transition} did not end'
+        assert self.spin_until(future.done, 40 * patience()), f'{transition} did not end'
         return future.result().success
 
     def state(self) -> str:
