@@ -21,7 +21,7 @@ def quaternion(rotation: np.ndarray) -> np.ndarray:
 class Builder:
     """Fills a MuJoCo specification.
 
-    bold: materials of dark and strong colours, with patterns that the others seldom have.
+    bold: materials of bright and dark patterns, which the others seldom have.
     """
 
     def __init__(self, rng: np.random.Generator, shadows: bool, bold: bool = False):
@@ -83,9 +83,9 @@ class Builder:
 
     def _bold_texture(self, size: int) -> np.ndarray:
         rng = self.rng
-        first = hsv(rng.uniform(), rng.uniform(0.5, 1.0), rng.uniform(0.15, 0.7))
-        second = hsv(rng.uniform(), rng.uniform(0.3, 1.0), rng.uniform(0.05, 0.9))
-        pattern = rng.choice(['motif', 'stripes', 'checks', 'speckles'])
+        first = hsv(rng.uniform(), rng.uniform(0, 0.8), rng.uniform(0.7, 1.0))
+        second = hsv(rng.uniform(), rng.uniform(0, 0.8), rng.uniform(0.02, 0.2))
+        pattern = rng.choice(['motif', 'stripes', 'checks', 'tiles'])
         return make_texture(rng, pattern, first, second, size)
 
     # ---- shapes ----

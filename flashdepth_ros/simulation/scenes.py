@@ -209,8 +209,8 @@ def make_scene(
 
     kind: 'room', 'corridor' or 'hall'; None draws it. shadows: one lamp casts shadows, which
     makes rendering slower. visit: a box stands before the camera from one time to another, in
-    seconds, where there is room for it. materials: 'usual', or 'bold' for dark and strong colours
-    with large patterns on everything. Raises ValueError for another kind or a negative seed.
+    seconds, where there is room for it. materials: 'usual', or 'bold' for patterns of bright and
+    dark on everything. Raises ValueError for another kind or a negative seed.
     """
     if seed < 0:
         raise ValueError(f'the seed of a scene is {seed}; it must be 0 or more')

@@ -115,8 +115,8 @@ def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--kind', choices=('room', 'corridor', 'hall'),
                         help='of the simulated scenes (default: drawn by the seed)')
     parser.add_argument('--materials', choices=('usual', 'bold'), default='usual',
-                        help='of their surfaces; bold ones are of dark and strong colours with '
-                             'large patterns (default: usual)')
+                        help='of their surfaces; bold ones are patterns of bright and dark '
+                             '(default: usual)')
     parser.add_argument('--hfov', type=float, default=70.0, metavar='DEGREES',
                         help="the simulated camera's horizontal field of view (default: 70)")
     parser.add_argument('--size', type=image_size, default=(320, 240), metavar='WIDTHxHEIGHT',
