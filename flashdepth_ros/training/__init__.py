@@ -1,5 +1,5 @@
-"""Training flashdepth-nano on simulated scenes: stored clips, losses, the trainer, the scores.
+"""Training any model: data, losses, the trainer, the scores.
 
-tools/make_scenes.py renders, tools/train_nano.py trains; docs/nano.md says how and what came of it.
+tools/train.py trains; docs/training.md says how.
 No ROS here.
 """
