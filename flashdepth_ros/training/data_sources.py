@@ -22,7 +22,6 @@ import numpy as np
 
 from ..datasets.pairing import by_name, files_by_stem
 from ..datasets.sequence import check_unpaired
-from ..files.bag_pairs import PairedImages
 from ..files.depth_folder import SIDECAR, read_array
 from ..files.image_folder import IMAGES, read_image
 from ..models.spec import ModelSpec
@@ -132,6 +131,8 @@ def _at_size(rgb: np.ndarray, depth: np.ndarray, reading: Reading) -> tuple[
 
 
 def _of_bag(path: Path, reading: Reading) -> dict[str, Any]:
+    from ..files.bag_pairs import PairedImages  # needs ROS' messages, which other sources do not
+
     def frames() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         pairs = PairedImages(path, {'rgb': reading.image_topic, 'truth': reading.truth_topic})
         for frame in pairs:

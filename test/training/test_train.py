@@ -68,6 +68,13 @@ def test_what_a_training_leaves(data):
         assert words in card
 
 
+def test_bags_alone_need_ros():
+    """A machine with GPUs has none."""
+    code = ('import sys; sys.modules.update(rclpy=None, sensor_msgs=None); '
+            'import flashdepth_ros.tools.train as t, flashdepth_ros.training.run')
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+
 def test_killed_and_taken_up_again_it_goes_on_as_if_nothing_had_been(data, tmp_path):
     whole, options = data
     killed = process(tmp_path, options)
