@@ -45,7 +45,7 @@ class Fit:
         return np.where(inverse > 0, deviation / np.maximum(inverse, 1e-9), np.inf)
 
     def with_error(self, sigma: float, factor_alone: bool) -> 'Fit':
-        """Return it with a relative error that all samples share, of factor and shift together.
+        """Give it a relative error that all samples share, of factor and shift together.
 
         factor_alone: the shift is known exactly, not by these samples.
         """
