@@ -38,7 +38,7 @@ class Fit:
     shift_known: bool = True
 
     def errors(self, d: np.ndarray) -> np.ndarray:
-        """Return the relative errors (N,) that depths have by it at inverse depths d (N,)."""
+        """Return what depths are relatively off by it, (N,), at inverse depths d (N,)."""
         slope = np.stack([self.factor * d, np.ones(len(d))])
         inverse = self.factor * d + self.shift
         deviation = np.sqrt((slope * (self.covariance @ slope)).sum(0))
