@@ -6,16 +6,14 @@ import pytest
 
 from flashdepth_ros.models import MODELS
 from flashdepth_ros.models.dpt import DECODERS
-from flashdepth_ros.models.flashdepth import FlashDepth
 from flashdepth_ros.models.online_vda import OnlineVideoDepthAnything
 from flashdepth_ros.models.video_depth_anything import VideoDepthAnything
 from flashdepth_ros.models.vit import BACKBONES
 
-# The published networks' structure with a third of their blocks: an export takes as long as there
-# are operations. `make soak` runs the networks themselves, the node's tests Video Depth Anything.
+# The published networks' structure with a third of their blocks, as flashdepth-nano is FlashDepth's
+# with half of them: an export takes as long as there are operations. `make soak` runs the networks
+# themselves, the node's tests Video Depth Anything.
 TINY = {
-    'tiny-flashdepth': ('flashdepth-s', partial(
-        FlashDepth, 'tiny', refined_level=3, expand=4, headdim=32, layers=2)),
     'tiny-vda': ('vda-s', partial(VideoDepthAnything, 'tiny')),
     'tiny-ovda': ('ovda-c8', partial(OnlineVideoDepthAnything, 8, 'tiny')),
 }

@@ -10,7 +10,7 @@ from flashdepth_ros.tools import compare_engines
 
 def test_the_plain_network_comes_first(capsys):
     assert compare_engines.main([
-        '--model', 'ovda-c8', '--weights', 'random', '--size', '84x70', '--steps', '3',
+        '--model', 'tiny-ovda', '--weights', 'random', '--size', '84x70', '--steps', '3',
         'torch:bf16']) == 0
     text = capsys.readouterr().out
     first, *lines = text.splitlines()

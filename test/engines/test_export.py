@@ -18,7 +18,7 @@ FORBIDDEN = {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample', 'SplitToS
 
 
 @pytest.mark.parametrize(('model', 'height', 'width', 'states'), [
-    ('tiny-flashdepth', 70, 84, 1), ('tiny-vda', 84, 112, 17), ('tiny-ovda', 84, 112, 9)])
+    ('flashdepth-nano', 140, 182, 1), ('tiny-vda', 84, 112, 17), ('tiny-ovda', 84, 112, 9)])
 def test_stock_operators_and_fixed_shapes(model, height, width, states):
     graph = onnx.load(graph_file(model, height, width), load_external_data=False)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [('', 18)]
