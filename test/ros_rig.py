@@ -207,10 +207,10 @@ class Rig(Client):
         self.meet('depth/image', 'depth/camera_info', 'points', 'depth_node/status')
 
     def close(self) -> None:
-        self.depth_node.end(timeout=5)
-        self.depth_node._release()
         self._node_executor.shutdown()
         self._thread.join()
+        self.depth_node.end(timeout=5)
+        self.depth_node._release()
         super().close()
 
 

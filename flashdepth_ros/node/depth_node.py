@@ -171,13 +171,13 @@ class DepthNode(LifecycleNodeMixin, Node):
         return SUCCESS
 
     def _LifecycleNodeMixin__change_state(self, transition: int) -> TransitionCallbackReturn:
-        """Refuse a transition that the state does not have.
+        """Refuse a transition that the state does not have. Private to the class that calls it.
 
-        Before Kilted rclpy lets the error through, and the request ends the process (rclpy issue
-        1209). The method is private to the class that calls it, hence the name.
+        Before Kilted rclpy lets the error through, and the process ends (rclpy issue 1209).
         """
         try:
-            return super()._LifecycleNodeMixin__change_state(transition)
+            with self._state_machine:  # `end` may destroy it meanwhile, and rclpy would crash
+                return super()._LifecycleNodeMixin__change_state(transition)
         except RCLError as error:
             self.get_logger().error(f'transition {transition} is not possible now: {error}')
             return FAILURE
