@@ -128,8 +128,7 @@ def test_metres_follow_a_reference(rig, reference, kind):
 
 def test_a_reference_that_comes_after_its_frame_is_not_fitted_to_another(rig, reference):
     """No two frames are alike, so a fit to another's depth would have few inliers."""
-    node = rig(**{'scale.mode': 'reference', 'output.max_range': 100.0,
-                  'stream.scene_cut': 0.0}).activate()
+    node = rig(**{'scale.mode': 'reference', 'output.max_range': 100.0}).activate()
     publisher = node.node.create_publisher(Image, 'reference/depth/image', 1)
     assert node.spin_until(lambda: (publisher.get_subscription_count()
                                     and node.depth_node.count_publishers('/reference/depth/image')))

@@ -43,7 +43,7 @@ def exporting(process) -> None:
     process.set_parameter('input.height', 140)
     process.set_parameter('input.width', 140)
     ask(process, 'configure')
-    says(process, 'running flashdepth-s at')
+    says(process, 'exporting flashdepth-s at')
     time.sleep(1)
 
 
@@ -52,7 +52,7 @@ def preparing(process) -> None:
     process.activate()
     for _ in range(4):
         process.depth_of(street(1, 70, 70)[0], process.next_stamp())
-    says(process, 'running flashdepth-s at')
+    says(process, 'exporting flashdepth-s at')
     time.sleep(1)
 
 
