@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog='estimate_gpu', description='Reckon the time of a step on GPUs, and its memory.')
     parser.add_argument('--models', nargs='+', choices=list(MODELS), metavar='MODEL',
                         default=['flashdepth-s', 'flashdepth-l', 'flashdepth', 'vda-s', 'vda-b',
-                                 'vda-l', 'ovda-c16', 'depth-anything-v2-s'])
+                                 'vda-l', 'ovda-c16', 'depth-anything-v2-s', 'dyfn'])
     parser.add_argument('--sizes', nargs='+', type=network_size, metavar='WxH',
                         default=[(518, 518), (518, 924), (1148, 2044)])
     parser.add_argument('--precision', default='fp16', choices=PRECISIONS)
