@@ -64,13 +64,8 @@ class CameraNode(Node):
 
     def __init__(self, **options):
         super().__init__('camera_node', **options)
-        problems = parameters.declare(self, PARAMETERS)
-        if problems:
-            raise ParameterError('; '.join(problems.values()))
-        for problem in parameters.unknown(self, PARAMETERS):
-            self.get_logger().warning(problem)
+        settings = self._settings = parameters.fixed(self, PARAMETERS)
         log_through(self)
-        settings = self._settings = parameters.read(self, PARAMETERS)
         name = settings['source']
         self._name = masked(name)
         self._check(is_webcam(name))

@@ -69,12 +69,7 @@ class SimCameraNode(Node):
     def __init__(self, **options):
         self._renderer = None
         super().__init__('sim_camera_node', **options)
-        problems = parameters.declare(self, PARAMETERS)
-        if problems:
-            raise parameters.ParameterError('; '.join(problems.values()))
-        for problem in parameters.unknown(self, PARAMETERS):
-            self.get_logger().warning(problem)
-        self._settings = settings = parameters.read(self, PARAMETERS)
+        self._settings = settings = parameters.fixed(self, PARAMETERS)
         from .. import simulation  # needs more than the other nodes
         from .sim_imu import SimImu
         self._simulation = simulation

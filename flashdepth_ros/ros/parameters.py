@@ -123,6 +123,19 @@ def read(node: Node, table: Table) -> Settings:
     return {name: node.get_parameter(name).value for name in table}
 
 
+def fixed(node: Node, table: Table) -> Settings:
+    """Declare the parameters of a node that reads them once; return their values.
+
+    ParameterError for values that are not allowed; of those of no parameter the log warns.
+    """
+    problems = declare(node, table)
+    if problems:
+        raise ParameterError('; '.join(problems.values()))
+    for problem in unknown(node, table):
+        node.get_logger().warning(problem)
+    return read(node, table)
+
+
 def check_change(
     changes: Sequence[RosParameter], table: Table, current: Settings, active: bool,
     contradiction: Callable[[Settings], str | None],

@@ -37,12 +37,7 @@ class ViewNode(Node):
 
     def __init__(self, **options):
         super().__init__('view', **options)
-        problems = parameters.declare(self, PARAMETERS)
-        if problems:
-            raise parameters.ParameterError('; '.join(problems.values()))
-        for problem in parameters.unknown(self, PARAMETERS):
-            self.get_logger().warning(problem)
-        self._settings = settings = parameters.read(self, PARAMETERS)
+        self._settings = settings = parameters.fixed(self, PARAMETERS)
         self._name = settings['node']
         # relative names stay so, that remappings hold
         self._base = f'{self._name.rpartition("/")[0]}/' if '/' in self._name else ''
