@@ -43,6 +43,8 @@ BAD = {
     'k': (0.0, 1e-3, 1e3, -1.0, 1e300, float('nan'), float('inf')),
 }
 PROBABLY = 0.15
+# what a camera sees: something that moves, with light and detail
+SCENE = np.random.default_rng(0).bytes(3 * (1920 * 1080 + 1000))
 
 
 class Camera:
@@ -50,7 +52,7 @@ class Camera:
 
     def __init__(self, node, image, info):
         self.node, self.image, self.info = node, image, info
-        self._begin, self._last = time.monotonic(), 0
+        self._begin, self._last, self._seen = time.monotonic(), 0, 0
 
     def close(self) -> None:
         for publisher in (self.image, self.info):
@@ -78,8 +80,12 @@ class Camera:
         if isinstance(message, Image):
             message.width, message.height, message.step = width, height, 3 * width
             message.encoding = encoding
-            message.data.frombytes(bytes(int(keep * 3 * width * height)) if pixels is None
-                                   else pixels.tobytes())
+            if pixels is None:
+                self._seen = (self._seen + 1) % 1000
+                begin = 3 * self._seen
+                message.data.frombytes(SCENE[begin:begin + int(keep * 3 * width * height)])
+            else:
+                message.data.frombytes(pixels.tobytes())
             w, h = info_width or width, info_height or height
             f = 0.8 * k * w
             info = CameraInfo(
@@ -155,7 +161,7 @@ class Driver:
         if isinstance(message, Image):
             message.width, message.height, message.step = width, height, 3 * width
             message.encoding = 'rgb8'
-            message.data.frombytes(bytes(3 * width * height))
+            message.data.frombytes(SCENE[:3 * width * height])
         begin = time.perf_counter()
         for i in range(count):
             time.sleep(max(0.0, begin + i / rate - time.perf_counter()))

@@ -14,7 +14,8 @@ def moving_texture(height: int, width: int, count: int = PICTURES) -> list[np.nd
     rng = np.random.default_rng(0)
     shape = (height + 4 * count, width + 8 * count)
     scene = np.zeros((*shape, 3), np.float32)
-    for cell in (160, 40, 10):  # coarse and fine structure, as photographs have
+    # coarse and fine structure, as photographs have
+    for cell in (max(1, width // parts) for parts in (8, 32, 128)):
         coarse = rng.random((shape[0] // cell + 2, shape[1] // cell + 2, 3), dtype=np.float32)
         scene += cell ** 0.5 * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
     scene = cv2.normalize(scene, scene, 0, 255, cv2.NORM_MINMAX).round().astype(np.uint8)

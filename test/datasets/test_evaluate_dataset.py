@@ -222,13 +222,14 @@ def test_kittis_frames_cannot_be_compared_with_those_five_later(tmp_path, capsys
     drive = '2011_09_26_drive_0002_sync'
     names = [f'{i:010d}' for i in range(40)]
 
-    def written(folder, **about):
-        writer = DepthWriter(folder, Unit.RELATIVE, (63, 121), 'npz', 1.0, None, 10, about)
-        for i in range(40):
-            writer.write((1 / layouts.scene(i, 63, 121, nearest=4)).astype(np.float32))
+    def written(folder, names):
+        writer = DepthWriter(folder, Unit.RELATIVE, (63, 121), 'npz', 1.0, None, 10, {})
+        for i, name in enumerate(names):
+            depth = layouts.scene(i, 63, 121, nearest=4)
+            writer.write((1 / depth).astype(np.float32), name=name)
         writer.close(complete=True)
         return folder
-    named = written(tmp_path / 'depth' / drive, names=names)
+    named = written(tmp_path / 'depth' / drive, names)
     truth = root / 'data_depth_annotated/val' / drive / 'proj_depth/groundtruth/image_02'
     result = tmp_path / 'scores.json'
     for more in ((), ('--max-frames', '30')):
@@ -237,12 +238,12 @@ def test_kittis_frames_cannot_be_compared_with_those_five_later(tmp_path, capsys
         found = json.loads(result.read_text())
         assert found['abs_rel'] == pytest.approx(0, abs=2e-4) and found['frames'] == 30
     # a video's frames have no names: a count that differs is never cut to fit
-    video = written(tmp_path / 'video')
+    video = written(tmp_path / 'video', [None] * 40)
     for more in ((), ('--max-frames', '30')):
         assert evaluate.main([str(video), str(truth), '--truth-scale', '256', *more]) == 1
         assert '40 predicted and 30 true frames' in capsys.readouterr().err
     # and the dataset itself
-    written(tmp_path / 'depth/2011_10_03_drive_0047_sync', names=names)
+    written(tmp_path / 'depth/2011_10_03_drive_0047_sync', names)
     found = run(tmp_path, 'kitti', root, '--predictions', tmp_path / 'depth')
     assert found['abs_rel'] == pytest.approx(0, abs=2e-4)
 

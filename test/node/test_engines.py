@@ -32,7 +32,8 @@ def test_depth_is_pytorchs(rig, cache_home, monkeypatch, backend, name, height, 
             node.send(first, attempt * SECOND // 1000)
             if node.spin_until(lambda: depths and outputs, 1.0):
                 break
-        assert attempt > 1 and node.status.failed == 0
+        assert attempt > 1 and node.spin_until(lambda: node.received['depth_node/status'])
+        assert node.status.failed == 0
         assert node.reset().success
         outputs.clear()
     for i, rgb in enumerate(street(5, height, width)):

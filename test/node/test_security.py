@@ -10,7 +10,7 @@ import pytest
 
 POLICY = Path(__file__).parents[2] / 'config' / 'sros2_policy.xml'
 # which not every setting uses
-OPTIONAL = {'/image/compressed', '/reference/depth/image', '/reference/points', '/tf', '/tf_static',
+OPTIONAL = {'/image/compressed', '/reference/depth/image', '/reference/points', '/imu', '/tf', '/tf_static',
             '/reference/depth/camera_info', '/odom', '/clock', '/parameter_events'}
 
 
