@@ -10,8 +10,9 @@ import pytest
 
 POLICY = Path(__file__).parents[2] / 'config' / 'sros2_policy.xml'
 # which not every setting uses
-OPTIONAL = {'/image/compressed', '/reference/depth/image', '/reference/points', '/imu', '/tf', '/tf_static',
-            '/reference/depth/camera_info', '/odom', '/clock', '/parameter_events'}
+OPTIONAL = {'/image/compressed', '/reference/depth/image', '/reference/points', '/imu',
+            '/reference/depth/camera_info', '/odom', '/tf', '/tf_static', '/clock',
+            '/parameter_events'}
 
 
 def allowed(kind: str, right: str) -> set[str]:
