@@ -31,8 +31,13 @@ class PictureStatistics:
 
 
 def thumbnail(rgb: np.ndarray) -> np.ndarray:
-    """RGB (H, W, 3) uint8 -> grey (h, w) uint8, averaged to a long side of 182 pixels at most."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    """RGB (H, W, 3) uint8 -> grey (h, w) uint8, averaged to a long side of 182 pixels at most.
+
+    Of large pictures every second, third ... pixel counts, so that they cost no more than small
+    ones; at least two by two are averaged.
+    """
+    step = max(1, max(rgb.shape[:2]) // (2 * LONG_SIDE))
+    grey = np.ascontiguousarray(cv2.cvtColor(rgb[::step], cv2.COLOR_RGB2GRAY)[:, ::step])
     height, width = grey.shape
     while max(height, width) >= 2 * LONG_SIDE and min(height, width) > 1:
         # exact halves are thirty times faster than another factor
