@@ -5,7 +5,7 @@ from pathlib import Path
 import re
 
 from ..files.image_folder import natural_key
-from .sequence import DatasetError, check_unpaired
+from .sequence import UNPAIRED, DatasetError, check_unpaired
 
 
 def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -58,7 +58,7 @@ class NamedPairs:
 
 def pair_files(
     sequence: str, pictures: tuple[Path, Sequence[str]], truths: tuple[Path, Sequence[str]],
-    allowed: float, only_within: bool = False,
+    allowed: float = UNPAIRED, only_within: bool = False,
 ) -> NamedPairs:
     """Pair the files of two folders by their names; see `by_name`.
 

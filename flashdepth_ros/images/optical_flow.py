@@ -23,7 +23,7 @@ class OpticalFlow:
         self._before: _Picture | None = None
         self._flow: np.ndarray | None = None
         self._sources: tuple[np.ndarray, np.ndarray] | None = None
-        self._search: cv2.DISOpticalFlow | None = None
+        self._search = FlowSearch()
 
     def forget(self, keep_newest: bool = False) -> None:
         """Begin a new stream: with the next frame, or with the newest one."""
@@ -38,7 +38,6 @@ class OpticalFlow:
         """
         if self._now is not None and self._now.size != (height, width):
             self.forget()
-            self._search = None
         self.frames += 1
         self._before, self._now = self._now, _Picture(rgb, (height, width))
         self._flow = self._sources = None
@@ -67,11 +66,7 @@ class OpticalFlow:
         Not of the first frame.
         """
         if self._flow is None:
-            if self._search is None:
-                # one for each size: after a picture below some 100 pixels it stays slow for ever
-                self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-            new: Any = None
-            self._flow = self._search.calc(self.now, self.before, new)
+            self._flow = self._search.flow(self.now, self.before)
         return self._flow
 
     @property
@@ -80,6 +75,24 @@ class OpticalFlow:
         if self._sources is None:
             self._sources = sources(self.flow)
         return self._sources
+
+
+class FlowSearch:
+    """Dense inverse search, OpenCV's fast preset, for pictures (H, W) uint8.
+
+    OpenCV's object is made anew for each size: after a picture below some 100 pixels it stays slow
+    for ever.
+    """
+
+    def __init__(self) -> None:
+        self._search: tuple[tuple[int, ...], cv2.DISOpticalFlow] | None = None
+
+    def flow(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Return where pixels (x, y) of `now` were in `before`, less (x, y): (H, W, 2) float32."""
+        if self._search is None or self._search[0] != now.shape:
+            self._search = now.shape, cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        new: Any = None
+        return self._search[1].calc(now, before, new)
 
 
 class _Picture:

@@ -3,12 +3,10 @@
 Neither of the two measures is enough alone: flow bends one picture into another in places, and a
 shift knows nothing of depth. The shift is the cheap one, so flow is computed only after it.
 """
-from typing import Any
-
 import cv2
 import numpy as np
 
-from .optical_flow import pixel_grid, warp
+from .optical_flow import FlowSearch, pixel_grid, warp
 
 SIZE = 32, 24    # width and height at which pictures are shifted over each other,
 SHIFTS = 10, 6   # by so many pixels at most,
@@ -25,8 +23,7 @@ class SceneChange:
     """Compares thumbnails (h, w) uint8 in grey, such as picture_statistics.thumbnail makes them."""
 
     def __init__(self) -> None:
-        self._size: tuple[int, ...] | None = None
-        self._search: Any = None
+        self._search = FlowSearch()
 
     def distance(self, now: np.ndarray, before: np.ndarray) -> float:
         """Return 0 (the same) to 2: how little the one resembles the other, wherever it moved to.
@@ -37,12 +34,8 @@ class SceneChange:
         """
         if shift_distance(now, before) <= DISTANCE:
             return 0.0
-        if now.shape != self._size:
-            # one for each size: after a small picture it stays slow for ever
-            self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-            self._size = now.shape
         now, before = _evened(now), _evened(before)
-        carried = warp(before, self._search.calc(now, before, None) + pixel_grid(*now.shape))
+        carried = warp(before, self._search.flow(now, before) + pixel_grid(*now.shape))
         return 1 - float(np.median([
             _correlation(a, b) for rows in zip(
                 *(np.array_split(each, BLOCKS[0]) for each in (now, carried)), strict=True)

@@ -94,14 +94,18 @@ def pose_of(position: tuple[float, ...], quaternion: tuple[float, ...]) -> np.nd
     pose = np.full((4, 4), np.nan)
     if not 0.9 < norm < 1.1:
         return pose
-    x, y, z, w = x / norm, y / norm, z / norm, w / norm
     pose[:] = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]
+    pose[:3, :3] = rotation_of_quaternion(x / norm, y / norm, z / norm, w / norm)
     pose[:3, 3] = position
     return pose
+
+
+def rotation_of_quaternion(x: float, y: float, z: float, w: float) -> np.ndarray:
+    """Return the rotation (3, 3) of a quaternion of length 1."""
+    return np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
 
 
 # the optical frame (x right, y down, z ahead) in a camera's body frame (x ahead, y left, z up)

@@ -8,7 +8,7 @@ from ..metres.gravity import UpEstimate
 from ..metres.tracker import Scale
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import ParameterError, Settings
-from ..ros.topics import Subscription, Topics
+from ..ros.topics import Listener, Topics
 from .camera_input import Picture
 from .reference import FitResult
 from .transforms import Transforms, mounting
@@ -112,25 +112,21 @@ class GravityInput:
     """What is up, by sensor_msgs/Imu on `imu`, below `prefix`."""
 
     def __init__(self, topics: Topics, prefix: str):
-        self._topics = topics
         self.topic = topics.name(f'{prefix}imu')
         self.frame = ''    # of the newest message
         self._estimate = UpEstimate()
-        self._subscription: Subscription | None = None
+        self._listener = Listener(topics, Imu, self.topic, self._on_imu, DEPTH)
 
     def subscribe(self) -> None:
-        self._subscription = self._topics.subscribe(Imu, self.topic, self._on_imu, DEPTH)
+        self._listener.subscribe()
 
     def refresh(self) -> None:
         """Follow publishers that come and go."""
-        if (subscription := self._subscription) is not None:
-            subscription.refresh()
+        self._listener.refresh()
 
     def unsubscribe(self) -> None:
         """Stop receiving, and drop what has come."""
-        if self._subscription is not None:
-            self._subscription.destroy()
-            self._subscription = None
+        self._listener.unsubscribe()
         self._estimate.clear()
 
     def at(self, stamp: int) -> np.ndarray | None:

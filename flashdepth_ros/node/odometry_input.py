@@ -7,7 +7,7 @@ import numpy as np
 from ..metres.pose_history import PoseHistory, pose_of
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
-from ..ros.topics import Subscription, Topics
+from ..ros.topics import Listener, Topics
 from .transforms import Transforms, mounting
 
 DEPTH = 50    # messages: wheels tell more often than a camera
@@ -21,7 +21,6 @@ class OdometryInput:
     """
 
     def __init__(self, topics: Topics, prefix: str, settings: Settings):
-        self._topics = topics
         self.topic = topics.name(f'{prefix}odom')
         self._by_topic = settings['scale.odometry'] == 'topic'
         self._odom_frame = settings['scale.odom_frame']
@@ -35,7 +34,7 @@ class OdometryInput:
         self._history = PoseHistory()
         self._newest = 0    # stamp of a pose of TF
         self._frames = '', ''    # of the newest message, its own and the robot's
-        self._subscription: Subscription | None = None
+        self._listener = Listener(topics, Odometry, self.topic, self._on_odometry, DEPTH)
 
     @property
     def epoch(self) -> int:
@@ -46,19 +45,15 @@ class OdometryInput:
         if self._transforms is not None:
             self._transforms.subscribe()
         if self._by_topic:
-            self._subscription = self._topics.subscribe(
-                Odometry, self.topic, self._on_odometry, DEPTH)
+            self._listener.subscribe()
 
     def refresh(self) -> None:
         """Follow publishers that come and go."""
-        if (subscription := self._subscription) is not None:
-            subscription.refresh()
+        self._listener.refresh()
 
     def unsubscribe(self) -> None:
         """Stop receiving, and drop what has come."""
-        if self._subscription is not None:
-            self._subscription.destroy()
-            self._subscription = None
+        self._listener.unsubscribe()
         if self._transforms is not None:
             self._transforms.unsubscribe()
         self._history.clear()

@@ -19,6 +19,7 @@ from ..images.points import unproject
 from ..images.rectify import Rectifier
 from ..metres.affine_fit import Fit, fit_affine, fit_factor
 from ..metres.pairing import Pairing
+from ..metres.pose_history import rotation_of_quaternion
 from ..metres.samples import Samples, samples_from_depth_image, samples_from_points
 from ..metres.tracker import Scale
 from ..models import Unit
@@ -210,10 +211,6 @@ def _same_frame(one: Header, other: Header) -> bool:
 def apply(transform, points: np.ndarray) -> np.ndarray:
     """geometry_msgs/Transform applied to points (N, 3)."""
     q, t = transform.rotation, transform.translation
-    x, y, z, w = q.x, q.y, q.z, q.w
-    rotation = np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
+    rotation = rotation_of_quaternion(q.x, q.y, q.z, q.w)
     with np.errstate(invalid='ignore', over='ignore'):  # a point may be anywhere
         return points @ rotation.T.astype(np.float32) + np.array([t.x, t.y, t.z], np.float32)

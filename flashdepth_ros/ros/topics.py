@@ -70,6 +70,28 @@ class Topics(Protocol):
         """Whether messages can still be published."""
 
 
+class Listener:
+    """One topic, whose messages go to a callback from `subscribe` to `unsubscribe`."""
+
+    def __init__(self, topics: Topics, kind: type, topic: str, callback: Callable[[Any], None],
+                 depth: int = DEPTH):
+        self._begin = lambda: topics.subscribe(kind, topic, callback, depth)
+        self._subscription: Subscription | None = None
+
+    def subscribe(self) -> None:
+        self._subscription = self._begin()
+
+    def refresh(self) -> None:
+        """Follow publishers that come and go; about twice a second, on any thread."""
+        if (subscription := self._subscription) is not None:
+            subscription.refresh()
+
+    def unsubscribe(self) -> None:
+        if self._subscription is not None:
+            self._subscription.destroy()
+            self._subscription = None
+
+
 class NodeTopics:
     """The topics of a lifecycle node; its callbacks run in a group."""
 

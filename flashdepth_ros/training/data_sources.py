@@ -20,8 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..datasets.pairing import by_name, files_by_stem
-from ..datasets.sequence import check_unpaired
+from ..datasets.pairing import pair_files
 from ..files.depth_folder import SIDECAR, read_array
 from ..files.image_folder import IMAGES, read_image
 from ..models.spec import ModelSpec
@@ -142,21 +141,19 @@ def _of_bag(path: Path, reading: Reading) -> dict[str, Any]:
 
 
 def _of_folder(path: Path, reading: Reading) -> dict[str, Any]:
-    pictures = files_by_stem(path / 'rgb', IMAGES)
-    truths = files_by_stem(path / 'depth', DEPTHS)
-    names, unpaired = by_name(pictures, truths)
-    check_unpaired(str(path), len(names), unpaired)
+    pairs = pair_files(str(path), (path / 'rgb', IMAGES), (path / 'depth', DEPTHS))
     about = json.loads((path / SIDECAR).read_text()) if (path / SIDECAR).is_file() else {}
     scale = float(about.get('scale', reading.png_scale))
 
     def frames() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for name in names:
-            depth = read_array(truths[name]).astype(np.float32)
-            if truths[name].suffix == '.png':
+        for name in pairs.names:
+            depth = read_array(pairs.truths[name]).astype(np.float32)
+            if pairs.truths[name].suffix == '.png':
                 depth = depth / scale
-            picture = read_image(pictures[name])
+            picture = read_image(pairs.pictures[name])
             if picture is None:
-                raise DataError(f'{pictures[name]} cannot be read as a whole image: remove it')
+                raise DataError(
+                    f'{pairs.pictures[name]} cannot be read as a whole image: remove it')
             yield _at_size(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), depth, reading)
     return {'frames': frames(), 'rate': float(about.get('fps', DEFAULT_RATE))}
 
