@@ -26,7 +26,9 @@ class GroundSource:
     def __init__(self, topics: Topics, prefix: str, settings: Settings):
         self._height = settings['scale.camera_height']
         self._base = settings['scale.base_frame']
-        self._transforms = Transforms(topics) if settings['scale.mounting'] == 'tf' else None
+        self._transforms = None
+        if settings['scale.mounting'] == 'tf':
+            self._transforms = Transforms(topics, 'scale.mounting tf')
         if self._height <= 0 and self._transforms is None:
             raise ParameterError(
                 'scale.mode is ground, and scale.camera_height is not set: give the height of the '

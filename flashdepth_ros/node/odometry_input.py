@@ -30,7 +30,7 @@ class OdometryInput:
             self._mounting = mounting(settings)
         self._transforms = None
         if self._mounting is None:
-            self._transforms = Transforms(topics)
+            self._transforms = Transforms(topics, 'scale.odometry tf or scale.mounting tf')
         self._history = PoseHistory()
         self._newest = 0    # stamp of a pose of TF
         self._frames = '', ''    # of the newest message, its own and the robot's

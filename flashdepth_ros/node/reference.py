@@ -1,16 +1,10 @@
 """A metric sensor that a camera's depth is fitted to: its topics, and what of it fits a frame.
 
-sensor_msgs_py and tf2_ros have no PyPI wheel. They are imported only here and only when a reference
-needs them; where one is missing, the error names the package to install.
+sensor_msgs_py and tf2_ros are imported only where a reference needs them.
 """
-import importlib
 import math
-import os
-import threading
-from types import ModuleType
 
 import numpy as np
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -19,33 +13,23 @@ from ..images.points import unproject
 from ..images.rectify import Rectifier
 from ..metres.affine_fit import Fit, fit_affine, fit_factor
 from ..metres.pairing import Pairing
-from ..metres.pose_history import rotation_of_quaternion
 from ..metres.samples import Samples, samples_from_depth_image, samples_from_points
 from ..metres.tracker import Scale
 from ..models import Unit
 from ..ros.camera_info import read_calibration
 from ..ros.image_messages import image_to_depth
 from ..ros.message import MessageError, stamp_to_ns
-from ..ros.parameters import ParameterError, Settings
+from ..ros.parameters import Settings
 from ..ros.topics import Subscription, Topics
 from .camera_input import Picture
+from .required import require
+from .transforms import Transforms
 
 DEPTH = 5    # a message is handed on at once, and several may come while the network works
 REGISTERED = 40_000    # pixels of a depth image that are brought into another camera, about
 MISSED = 1_000_000_000    # ns without a pair until that is told
 
 FitResult = tuple[int, Fit | None, str]  # the stamp in ns of its frame, a fit, or why there is none
-
-
-def require(module: str, package: str, purpose: str) -> ModuleType:
-    """Import a ROS module that has no PyPI wheel; ParameterError names its apt package."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        distribution = os.environ.get('ROS_DISTRO', '<distro>')
-        raise ParameterError(
-            f'{purpose} needs {module}, which is missing ({error}): '
-            f'sudo apt install ros-{distribution}-{package}') from error
 
 
 class ReferenceSource:
@@ -65,22 +49,21 @@ class ReferenceSource:
         self._last = 0    # stamp of the last frame that had a reference
         self._info: CameraInfo | None = None
         self._subscriptions: list[Subscription] = []
-        self._transforms, self._stop_transforms = None, None
-        self._changing = threading.Lock()    # of the listener
+        self._transforms: Transforms | None = None
         self._points = settings['scale.reference'] == 'points'
         if self._points:
             self._point_cloud2 = require(
                 'sensor_msgs_py.point_cloud2', 'sensor-msgs-py', 'scale.reference points')
-            require('tf2_ros', 'tf2-ros-py', 'scale.reference points')
+            self._transforms = Transforms(topics, 'scale.reference points')
         self.topic = topics.name(
             prefix + ('reference/points' if self._points else 'reference/depth/image'))
         self.info_topic = topics.name(f'{prefix}reference/depth/camera_info')
 
     def subscribe(self) -> None:
         """Begin to receive."""
-        if self._points:
-            self._listen_to_transforms()
-        else:
+        if self._transforms is not None:
+            self._transforms.subscribe()
+        if not self._points:
             self._subscribe(CameraInfo, self.info_topic, self._on_info)
         self._subscribe(PointCloud2 if self._points else Image, self.topic, self._on_reference)
 
@@ -89,10 +72,8 @@ class ReferenceSource:
         for subscription in self._subscriptions:
             subscription.destroy()
         self._subscriptions = []
-        with self._changing:
-            if self._stop_transforms is not None:
-                self._stop_transforms()
-            self._transforms = self._stop_transforms = None
+        if self._transforms is not None:
+            self._transforms.unsubscribe()
         self._pairing.clear()
         self._info, self._last = None, 0
 
@@ -107,13 +88,6 @@ class ReferenceSource:
 
     def _subscribe(self, kind: type, topic: str, callback) -> None:
         self._subscriptions.append(self._topics.subscribe(kind, topic, callback, DEPTH))
-
-    def _listen_to_transforms(self) -> None:
-        tf2 = require('tf2_ros', 'tf2-ros-py', f'a reference of another frame ({self.topic})')
-        with self._changing:
-            if self._transforms is None:
-                self._transforms = tf2.Buffer()
-                self._stop_transforms = self._topics.follow_transforms(tf2, self._transforms)
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
@@ -192,25 +166,20 @@ class ReferenceSource:
 
     def _into(self, wanted: Header, own: Header, points: np.ndarray) -> np.ndarray:
         """Bring points (N, 3) of a reference's frame into the images'."""
-        self._listen_to_transforms()
-        try:
-            transform = self._transforms.lookup_transform(
-                wanted.frame_id, own.frame_id, Time.from_msg(own.stamp))
-        except Exception as error:  # of many kinds, all below tf2's own base class
+        if self._transforms is None:
+            self._transforms = Transforms(
+                self._topics, f'a reference of another frame ({self.topic})')
+            self._transforms.subscribe()
+        pose = self._transforms.pose(wanted.frame_id, own.frame_id, stamp_to_ns(own.stamp))
+        if pose is None:
             raise LookupError(f'no transform from {own.frame_id} to {wanted.frame_id}, which '
-                              f'{self.topic} needs: {error}') from error
-        return apply(transform.transform, points)
+                              f'{self.topic} needs: {self._transforms.problem}')
+        turned = pose.astype(np.float32)
+        with np.errstate(invalid='ignore', over='ignore'):  # a point may be anywhere
+            return points @ turned[:3, :3].T + turned[:3, 3]
 
 
 def _same_frame(one: Header, other: Header) -> bool:
     """Whether two messages are of one frame, or one of them does not say."""
     names = {one.frame_id.lstrip('/'), other.frame_id.lstrip('/')}
     return len(names) == 1 or '' in names
-
-
-def apply(transform, points: np.ndarray) -> np.ndarray:
-    """geometry_msgs/Transform applied to points (N, 3)."""
-    q, t = transform.rotation, transform.translation
-    rotation = rotation_of_quaternion(q.x, q.y, q.z, q.w)
-    with np.errstate(invalid='ignore', over='ignore'):  # a point may be anywhere
-        return points @ rotation.T.astype(np.float32) + np.array([t.x, t.y, t.z], np.float32)

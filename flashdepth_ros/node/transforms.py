@@ -1,5 +1,6 @@
 """Where frames are in each other: through TF, or as parameters tell it."""
 import math
+import threading
 
 import numpy as np
 from rclpy.time import Time
@@ -7,51 +8,62 @@ from rclpy.time import Time
 from ..metres.pose_history import mounted, pose_of
 from ..ros.parameters import Settings
 from ..ros.topics import Topics
-from .reference import require
+from .required import require
 
-NEEDS_TF = 'scale.odometry tf or scale.mounting tf'
 JUMP = 5_000_000_000    # ns back after which stamps are those of a clock that began anew
 
 
 class Transforms:
     """TF, while it is subscribed to. ParameterError where tf2_ros is not installed.
 
+    purpose: what needs it, for that error.
     problem: why the last pose that was asked for is not known, as TF says it; '' where it is.
     """
 
-    def __init__(self, topics: Topics):
-        self._topics, self._tf2 = topics, require('tf2_ros', 'tf2-ros-py', NEEDS_TF)
+    def __init__(self, topics: Topics, purpose: str):
+        self._topics, self._tf2 = topics, require('tf2_ros', 'tf2-ros-py', purpose)
+        self._changing = threading.Lock()
         self._buffer, self._stop = None, None
         self._newest, self.problem = 0, ''
 
     def subscribe(self) -> None:
-        self._buffer = self._tf2.Buffer()
-        self._stop = self._topics.follow_transforms(self._tf2, self._buffer)
+        """Begin to receive, where that has not begun."""
+        with self._changing:
+            if self._buffer is None:
+                self._buffer = self._tf2.Buffer()
+                self._stop = self._topics.follow_transforms(self._tf2, self._buffer)
 
     def unsubscribe(self) -> None:
-        if self._stop is not None:
-            self._stop()
-        self._buffer = self._stop = None
+        """Stop receiving, and drop what has come."""
+        with self._changing:
+            if self._stop is not None:
+                self._stop()
+            self._buffer = self._stop = None
 
     def pose(self, target: str, source: str, stamp: int) -> np.ndarray | None:
         """Look up where one frame is in another, (4, 4); None where TF does not know it.
 
         stamp: in ns; 0 is the newest.
         """
-        if self._buffer is None:
+        buffer = self._buffer
+        if buffer is None:
+            self.problem = 'TF is not subscribed to'
             return None
         if stamp and self._newest - stamp > JUMP:
-            self._buffer.clear()    # it would keep what was to come, and take nothing older
+            buffer.clear()    # it would keep what was to come, and take nothing older
         self._newest, self.problem = stamp or self._newest, ''
         try:
-            found = self._buffer.lookup_transform(
-                target, source, Time(nanoseconds=stamp)).transform
+            found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp)).transform
         except Exception as error:  # of many kinds, all below tf2's own base class
             self.problem = str(error)
             return None
         t, q = found.translation, found.rotation
         pose = pose_of((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-        return pose if np.isfinite(pose).all() else None
+        if np.isfinite(pose).all():
+            return pose
+        self.problem = (f"the transform from '{source}' to '{target}' is not a finite translation "
+                        f'and a quaternion of length 1')
+        return None
 
 
 def mounting(settings: Settings) -> np.ndarray:
