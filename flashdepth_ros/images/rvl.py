@@ -18,43 +18,35 @@ class RvlError(ValueError):
 @loop('int64(uint16[::1], uint8[::1])')
 def _encode(values, nibbles):
     """Write a nibble a byte; return how many."""
-    place, index, previous = 0, 0, np.int64(0)
+    place, index, end, previous, zeros_next = 0, 0, 0, np.int64(0), True
     count = len(values)
-    while index < count:
-        zeros = 0
-        while index + zeros < count and values[index + zeros] == 0:
-            zeros += 1
-        index += zeros
-        end = index
-        while end < count and values[end] != 0:
-            end += 1
-        for length in (zeros, end - index):
-            rest = length
-            while True:
-                nibble, rest = rest & 7, rest >> 3
-                nibbles[place] = nibble | 8 if rest else nibble
-                place += 1
-                if rest == 0:
-                    break
-        while index < end:
+    while index < count or not zeros_next:
+        if index < end:
             current = np.int64(values[index])
             delta = current - previous
             number = 2 * delta if delta >= 0 else -2 * delta - 1
-            while True:
-                low, number = number & 7, number >> 3
-                nibbles[place] = low | 8 if number else low
-                place += 1
-                if number == 0:
-                    break
             previous = current
             index += 1
+        else:    # the length of a run
+            while end < count and (values[end] == 0) == zeros_next:
+                end += 1
+            number = np.int64(end - index)
+            if zeros_next:
+                index = end
+            zeros_next = not zeros_next
+        while True:
+            low, number = number & 7, number >> 3
+            nibbles[place] = low | 8 if number else low
+            place += 1
+            if number == 0:
+                break
     return place
 
 
 @loop('boolean(uint8[::1], uint16[::1])')
 def _decode(nibbles, values):
     """Read as many values as there is room for; False where the data do not fit."""
-    place, index, previous, runs = 0, 0, np.int64(0), 0
+    place, index, end, previous, runs = 0, 0, 0, np.int64(0), 0
     count, length = len(values), len(nibbles)
     while index < count:
         number, shift = np.int64(0), 0
@@ -67,28 +59,18 @@ def _decode(nibbles, values):
             shift += 3
             if nibble < 8:
                 break
-        runs += 1
-        if index + number > count or (number == 0 and runs > 2 * count + 2):
-            return False
-        if runs % 2:
-            for _ in range(number):
-                values[index] = 0
-                index += 1
-            continue
-        for _ in range(number):
-            difference, shift = np.int64(0), 0
-            while True:
-                if place >= length or shift > 30:
-                    return False
-                nibble = nibbles[place]
-                place += 1
-                difference |= np.int64(nibble & 7) << shift
-                shift += 3
-                if nibble < 8:
-                    break
-            previous += (difference >> 1) ^ -(difference & 1)
+        if index < end:
+            previous += (number >> 1) ^ -(number & 1)
             values[index] = previous & 0xffff
             index += 1
+            continue
+        runs += 1    # it is the length of a run
+        end = index + number
+        if end > count or (number == 0 and runs > 2 * count + 2):
+            return False
+        if runs % 2:
+            values[index:end] = 0
+            index = end
     return True
 
 
