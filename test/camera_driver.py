@@ -75,7 +75,7 @@ class Camera:
         message = self.image.msg_type()
         message.header.frame_id = frame_id
         message.header.stamp.sec, message.header.stamp.nanosec = self._stamp(stamp, late)
-        if pixels is not None:
+        if pixels is not None and stamp != 'last':    # else several late ones add up to a jump
             self._last = message.header.stamp.sec * SECOND + message.header.stamp.nanosec
         if isinstance(message, Image):
             message.width, message.height, message.step = width, height, 3 * width

@@ -76,7 +76,8 @@ class Cameras:
     def _assert_next(self, side: str, index: int, frame_id: str, *context) -> None:
         depth = self.depth(side, self.show(side, index, frame_id), 20)
         assert depth is not None, f'no depth of {side} after {context}; {self.process.last_words()}'
-        assert_allclose(depth, self._expected[index], rtol=1e-4, err_msg=f'{side} {context}')
+        assert_allclose(depth, self._expected[index], rtol=1e-4,
+                        err_msg=f'{side} {context}; {self.process.last_words()}')
 
     def forget(self) -> None:
         self.process.forget()
