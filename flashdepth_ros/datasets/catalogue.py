@@ -10,7 +10,7 @@ Reader = Callable[[Path, float], Iterator[DatasetSequence]]
 READERS: dict[str, Reader] = {
     'kitti': kitti.sequences,
     'nyuv2': nyuv2.sequences,
-    'bonn': tum.sequences,
+    'bonn': partial(tum.sequences, by_position=True),
     'tum': tum.sequences,
     'scannet': scannet.sequences,
     'sintel': sintel.sequences,

@@ -1,5 +1,6 @@
 """The files that the datasets are made of."""
 from pathlib import Path
+import re
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ def read_rgb(path: Path) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise DatasetError(f'{path} cannot be read: {error}') from error
+    if path.suffix.lower() == '.ppm':
+        return read_netpbm(path)
     # OpenCV fills what a truncated file lacks with grey
     whole = {'.png': b'IEND' in data[-16:], '.jpg': b'\xff\xd9' in data[-1024:],
              '.jpeg': b'\xff\xd9' in data[-1024:]}.get(path.suffix.lower(), True)
@@ -24,6 +27,29 @@ def read_rgb(path: Path) -> np.ndarray:
     if image is None or not whole:
         raise DatasetError(f'{path} is damaged or truncated: get it anew')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_netpbm(path: Path) -> np.ndarray:
+    """Read a binary PPM as (h, w, 3) uint8, or a PGM as (h, w) uint8 or big-endian uint16.
+
+    DatasetError where it is damaged or truncated.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f'{path} cannot be read: {error}') from error
+    # magic, width, height and the largest value, apart by space and comments; one byte of space
+    header = re.match(rb'P([56])' + rb'(?:\s+(?:#[^\n]*\n\s*)*)(\d+)' * 3 + rb'\s', data)
+    if header is None:
+        raise DatasetError(f'{path} is damaged: it is no binary PGM or PPM')
+    kind, width, height, largest = (int(group) for group in header.groups())
+    shape = (height, width, 3) if kind == 6 else (height, width)
+    dtype = np.dtype('>u2' if largest > 255 else np.uint8)
+    count = int(np.prod(shape))
+    if len(data) - header.end() < count * dtype.itemsize or (kind == 6 and largest > 255):
+        raise DatasetError(
+            f'{path} is damaged or truncated: {len(data)} bytes for {width}x{height} pixels')
+    return np.frombuffer(data, dtype, count, header.end()).reshape(shape)
 
 
 def read_depth(path: Path, steps_per_metre: float = 1.0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""NYU Depth V2: the labelled frames in a MATLAB file, and folders of synchronised raw frames.
+"""NYU Depth V2: the labelled frames in a MATLAB file, folders of synchronised and of raw frames.
 
 https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html.
 """
@@ -9,34 +9,35 @@ from typing import Any
 
 import numpy as np
 
+from . import nyuv2_raw
 from .formats import read_depth, read_rgb, subfolders
 from .pairing import pair_files
 from .sequence import DatasetError, DatasetSequence, Frame
 
 STEPS_PER_METRE = 6000.0  # of the PNG that Video Depth Anything's benchmark expects
 LABELLED = 'nyu_depth_v2_labeled.mat'
-# of the colour camera, from the toolbox's camera_params.m
-INTRINSICS = np.array([[518.85790, 0, 325.58245], [0, 519.46961, 253.73617], [0, 0, 1.0]])
+INTRINSICS = nyuv2_raw.intrinsics(nyuv2_raw.SIZE, nyuv2_raw.COLOUR)
 
 
 def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
-    """Yield the labelled frames as one sequence, or a scene each of synchronised frames.
+    """Yield the labelled frames as one sequence, or a scene each of synchronised or raw frames.
 
     root: the .mat file or its folder (nyu_depth_v2_labeled.mat); or SCENE/rgb/N.jpg (or .png) and
     SCENE/depth/N.png with 6000 steps a metre, as get_synched_frames and the projection of the
-    toolbox give them.
+    toolbox give them; or SCENE/r-*.ppm and d-*.pgm, the Kinect's own frames.
     """
     file = root if root.suffix == '.mat' else root / LABELLED
     if file.is_file():
         yield _labelled(file)
         return
     scenes = [folder for folder in subfolders(root) if (folder / 'rgb').is_dir()]
-    if not scenes:
-        raw = next((path.parent for path in root.rglob('d-*.pgm')), None)
+    raw = [] if scenes else nyuv2_raw.scenes_below(root)
+    if not scenes and not raw:
         raise DatasetError(
-            f"{raw} holds the Kinect's own frames, whose depth is not in the picture's pixels: "
-            f'convert them with the toolbox into SCENE/rgb and SCENE/depth' if raw else
-            f'{root} has neither {LABELLED} nor SCENE/rgb and SCENE/depth')
+            f'{root} has neither {LABELLED} nor SCENE/rgb and SCENE/depth nor raw frames '
+            f'(SCENE/r-*.ppm and d-*.pgm)')
+    for scene in raw:
+        yield nyuv2_raw.sequence(scene, allowed)
     for scene in scenes:
         pairs = pair_files(scene.name, (scene / 'rgb', ('.jpg', '.png', '.ppm')),
                            (scene / 'depth', ('.png',)), allowed)

@@ -105,6 +105,35 @@ def by_stamp(
     return sorted(pairs.items(), key=lambda pair: pictures[pair[0]])
 
 
+@dataclass(frozen=True)
+class StampedFile:
+    """A file and the time of its frame, in seconds."""
+
+    stamp: float
+    path: Path
+
+
+def pair_stamped(
+    sequence: str, pictures: Sequence[StampedFile], truths: Sequence[StampedFile], largest: float,
+    allowed: float = UNPAIRED,
+) -> tuple[list[tuple[int, int]], list[str]]:
+    """Return (picture, truth) indices that belong together by `by_stamp`, and what has no partner.
+
+    allowed: the largest share of the rarer of both that may be without a partner, since the other
+    can never be paired whole; DatasetError where it is more.
+    """
+    pairs = by_stamp([each.stamp for each in pictures], [each.stamp for each in truths], largest)
+    with_truth, with_picture = {i for i, _ in pairs}, {j for _, j in pairs}
+    unpaired = {
+        'picture': [f'picture {each.path.name}' for i, each in enumerate(pictures)
+                    if i not in with_truth],
+        'truth': [f'truth {each.path.name}' for j, each in enumerate(truths)
+                  if j not in with_picture]}
+    rarer = 'picture' if len(pictures) <= len(truths) else 'truth'
+    check_unpaired(sequence, len(pairs), unpaired[rarer], allowed)
+    return pairs, [*unpaired['picture'], *unpaired['truth']]
+
+
 def match_frames(
     predicted: Sequence[str] | None, count: int, truths: Sequence[str], allowed: float,
     first: int | None = None,

@@ -19,7 +19,8 @@ class Frame:
     position: in the dataset's own list of the sequence, which protocols cut their ranges from.
     read_rgb gives (h, w, 3) uint8; read_depth (h, w) float64 in metres: 0, negative and NaN have no
     truth, +inf is sky. intrinsics (3, 3) in the truth's pixels, pose (4, 4) camera to world in
-    metres, None where the dataset has none for the frame.
+    metres, None where the dataset has none for the frame. read_by_position: another truth, with
+    which the papers' code pairs the picture; None where it is the same.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Frame:
     read_depth: Callable[[], np.ndarray]
     intrinsics: np.ndarray | None = None
     pose: np.ndarray | None = None
+    read_by_position: Callable[[], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class DatasetSequence:
     def depth(self, index: int) -> np.ndarray:
         """Read a truth (h, w) float64 in metres; DatasetError where its size is another."""
         return self._checked('truth', index, self.frames[index].read_depth())
+
+    def depth_by_position(self, index: int) -> np.ndarray:
+        """Read the truth that the papers' code pairs with a picture; as `depth`."""
+        read = self.frames[index].read_by_position
+        return self.depth(index) if read is None else self._checked('truth', index, read())
 
     def _checked(self, kind: str, index: int, array: np.ndarray) -> np.ndarray:
         height, width = array.shape[:2]

@@ -3,15 +3,15 @@
 https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats and
 https://www.ipb.uni-bonn.de/data/rgbd-dynamic-dataset. 5000 steps are a metre.
 """
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .formats import PICTURES, read_depth, read_rgb, subfolders
-from .pairing import by_stamp, files_by_stem
-from .sequence import DatasetError, DatasetSequence, Frame, check_unpaired
+from .pairing import StampedFile, by_stamp, files_by_stem, pair_stamped
+from .sequence import DatasetError, DatasetSequence, Frame
 
 STEPS_PER_METRE = 5000.0
 LARGEST_DIFFERENCE = 0.02  # s, between a picture and its depth, as TUM's associate.py
@@ -20,65 +20,61 @@ TUM_CAMERAS = {'freiburg1': (517.3, 516.5, 318.6, 255.3), 'freiburg2': (520.9, 5
                'freiburg3': (535.4, 539.2, 320.1, 247.6)}
 
 
-def sequences(root: Path, allowed: float) -> Iterator[DatasetSequence]:
+def sequences(
+    root: Path, allowed: float, by_position: bool = False,
+) -> Iterator[DatasetSequence]:
     """Yield the sequences: root itself, or the folders in it that have rgb/ and depth/.
 
     rgb.txt and depth.txt list 'stamp file'; without them a file's name is its stamp in seconds.
-    groundtruth.txt has 'stamp tx ty tz qx qy qz qw' of the camera.
+    groundtruth.txt has 'stamp tx ty tz qx qy qz qw' of the camera. by_position: frames also have the
+    truth at their picture's place in the list, which the papers' code pairs it with.
     """
     folders = [root] if (root / 'rgb').is_dir() else [
         folder for folder in subfolders(root) if (folder / 'rgb').is_dir()]
     if not folders:
         raise DatasetError(f'{root} has no sequence: no rgb/ in it or in its folders')
     for folder in folders:
-        yield _sequence(folder, allowed)
+        yield _sequence(folder, allowed, by_position)
 
 
-def _sequence(folder: Path, allowed: float) -> DatasetSequence:
+def _sequence(folder: Path, allowed: float, by_position: bool) -> DatasetSequence:
     pictures, truths = _stamped(folder, 'rgb'), _stamped(folder, 'depth')
-    rgb_stamps, depth_stamps = [each[0] for each in pictures], [each[0] for each in truths]
-    pairs = by_stamp(rgb_stamps, depth_stamps, LARGEST_DIFFERENCE)
-    with_truth, with_picture = {i for i, _ in pairs}, {j for _, j in pairs}
-    unpaired = [f'picture {path.name}' for i, (_, path) in enumerate(pictures)
-                if i not in with_truth]
-    unpaired += [f'truth {path.name}' for j, (_, path) in enumerate(truths)
-                 if j not in with_picture]
-    # the rarer of both can be paired whole: Kinect drops frames of one stream
-    rarer = [each for each in unpaired if each.startswith(
-        'picture' if len(pictures) <= len(truths) else 'truth')]
-    check_unpaired(folder.name, len(pairs), rarer, allowed)
+    pairs, unpaired = pair_stamped(folder.name, pictures, truths, LARGEST_DIFFERENCE, allowed)
     shifted = sum(i != j for i, j in pairs)
     notes = [f'{shifted} of {len(pairs)} pairs differ from those by position in the two lists'
              ] if shifted else []
-    poses = _poses(folder / 'groundtruth.txt', [rgb_stamps[i] for i, _ in pairs])
+    poses = _poses(folder / 'groundtruth.txt', [pictures[i].stamp for i, _ in pairs])
     camera = next((np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
                    for name, (fx, fy, cx, cy) in TUM_CAMERAS.items() if name in folder.name), None)
+
+    def depth_of(index: int) -> Callable[[], np.ndarray]:
+        return partial(read_depth, truths[index].path, STEPS_PER_METRE)
     return DatasetSequence(folder.name, [
-        Frame(pictures[i][1].stem, i, partial(read_rgb, pictures[i][1]),
-              partial(read_depth, truths[j][1], STEPS_PER_METRE),
-              camera, None if poses is None else poses[k])
+        Frame(pictures[i].path.stem, i, partial(read_rgb, pictures[i].path), depth_of(j),
+              camera, None if poses is None else poses[k],
+              depth_of(i) if by_position and shifted and i < len(truths) else None)
         for k, (i, j) in enumerate(pairs)], unpaired, notes=notes)
 
 
-def _stamped(folder: Path, kind: str) -> list[tuple[float, Path]]:
-    """Return the stamps in seconds and the files of one stream, in time; DatasetError."""
+def _stamped(folder: Path, kind: str) -> list[StampedFile]:
+    """Return the files of one stream with their stamps, in time; DatasetError."""
     index = folder / f'{kind}.txt'
     try:
         if index.is_file():
             lines = [line.split() for line in index.read_text().splitlines()
                      if line.strip() and not line.startswith('#')]
-            found = [(float(stamp), folder / name) for stamp, name in lines]
+            found = [StampedFile(float(stamp), folder / name) for stamp, name in lines]
         else:
-            found = [(float(stem), path)
+            found = [StampedFile(float(stem), path)
                      for stem, path in files_by_stem(folder / kind, PICTURES).items()]
     except ValueError as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f'{index}: {error}; a line is: stamp in seconds, file') from error
-    present = [each for each in found if each[1].is_file()]
+    present = [each for each in found if each.path.is_file()]
     if not present:
         raise DatasetError(f'{folder / kind} holds none of the files of {index.name}')
-    return sorted(present)
+    return sorted(present, key=lambda each: each.stamp)
 
 
 def _poses(path: Path, stamps: list[float]) -> list[np.ndarray | None] | None:

@@ -21,13 +21,15 @@ class ProtocolFrames:
     """A sequence that is scored: frame by frame, prediction and truth of any size.
 
     disparity: inverse depth (h, w) of a frame, NaN where there is none. truth (H, W) in metres: 0,
-    negative and NaN have none, +inf is sky. cap in metres.
+    negative and NaN have none, +inf is sky. cap in metres. first_frame: scale and shift are fitted
+    to the first frame that has truth, as suits a model without foresight, instead of to all.
     """
 
     count: int
     disparity: Callable[[int], np.ndarray]
     truth: Callable[[int], np.ndarray]
     cap: float
+    first_frame: bool = False
 
     def read(self, index: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
         """Return a frame's inverse depth at the truth's size, and its truth."""
@@ -86,7 +88,8 @@ def _in_inverse_depth(protocol: Protocol, frames: ProtocolFrames) -> dict[str, f
         valid += int(np.count_nonzero(mask))
         mask &= np.isfinite(disparity)
         predicted += int(np.count_nonzero(mask))
-        fit.add(np.maximum(disparity[mask], metrics.MIN_DISPARITY), 1 / (truth[mask] + 1e-8))
+        if not (frames.first_frame and fit.count):
+            fit.add(np.maximum(disparity[mask], metrics.MIN_DISPARITY), 1 / (truth[mask] + 1e-8))
     scale, shift = _solved(fit, frames.cap)
     means = FrameMeans()
     for index in range(frames.count):
@@ -115,7 +118,8 @@ def _pooled(protocol: Protocol, frames: ProtocolFrames) -> dict[str, float]:
     for index in range(frames.count):
         disparity, inverse = read(index)
         mask = (inverse >= 1 / cap) & np.isfinite(disparity)
-        fit.add(disparity[mask], inverse[mask])
+        if not (frames.first_frame and fit.count):
+            fit.add(disparity[mask], inverse[mask])
     scale, shift = _solved(fit, cap)
     errors, close, squares, count, known, f1, masked = 0.0, 0, 0.0, 0, 0, [], []
     for index in range(frames.count):
@@ -154,11 +158,15 @@ def _in_depth(protocol: Protocol, frames: ProtocolFrames) -> dict[str, float]:
         depth, truth, mask = read(index)
         valid += int(np.count_nonzero(mask))
         predicted += int(np.count_nonzero(mask & (depth > 0)))
-        fit.add(depth[mask], truth[mask])
+        if not (frames.first_frame and fit.count):
+            fit.add(depth[mask], truth[mask])
         chosen = nearest_valid(mask)
         samples.append((depth[chosen], truth[chosen]))
     fitted = _solved(fit, frames.cap)
-    x, y = (np.concatenate(each)[::frames.count] for each in zip(*samples, strict=True))
+    if frames.first_frame:
+        x, y = next((x, y) for x, y in samples if x.size)
+    else:
+        x, y = (np.concatenate(each)[::frames.count] for each in zip(*samples, strict=True))
     searched = least_absolute(x, y, 1 / y)
     means = {suffix: FrameMeans() for suffix in DEPTHS}
     for index in range(frames.count):

@@ -39,6 +39,7 @@ class Cut:
     cap: farther truth does not count, in metres. frames: of the sequence's own list of frames.
     picture, truth: their crops. scored: of the frames that a network sees. most: sequences, in the
     order of their names. names: sequences by name, where they are there. caps: of single sequences.
+    by_position: the authors pair the i-th picture with the i-th truth, where stamps say otherwise.
     """
 
     cap: float
@@ -49,6 +50,7 @@ class Cut:
     most: int | None = None
     names: tuple[str, ...] = ()
     caps: dict[str, float] = field(default_factory=dict)
+    by_position: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,24 +94,26 @@ KITTI_DRIVES = tuple(
         '2011_10_03_drive_0047'))
 BONN_SEQUENCES = tuple(f'rgbd_bonn_{name}' for name in (
     'balloon2', 'crowd2', 'crowd3', 'person_tracking', 'synchronous'))
+NYU_SCENES = ('basement_0001a', 'bookstore_0001a', 'cafe_0001a', 'classroom_0001a', 'kitchen_0003',
+              'office_0004', 'playroom_0002', 'study_0002')
 
 _CRAFTER = {
     'sintel': Cut(70.0, slice(50)),
     'scannet': Cut(10.0, slice(0, 270, 3), SCANNET_CROP, SCANNET_CROP, most=100),
     'kitti': Cut(80.0, slice(110), to_even, to_even, names=KITTI_DRIVES),
-    'bonn': Cut(10.0, slice(30, 140), to_even, to_even, names=BONN_SEQUENCES),
+    'bonn': Cut(10.0, slice(30, 140), to_even, to_even, names=BONN_SEQUENCES, by_position=True),
 }
 _VDA = {
     'sintel': Cut(70.0, slice(100), truth=part(0, 436, 0, 1024)),
     'scannet': Cut(10.0, slice(0, 270, 3), SCANNET_CROP, SCANNET_CROP, most=100),
     'kitti': Cut(80.0, slice(110), to_even, part(0, 374, 0, 1242)),
-    'bonn': Cut(10.0, slice(30, 140), to_even, part(0, 480, 0, 640)),
+    'bonn': Cut(10.0, slice(30, 140), to_even, part(0, 480, 0, 640), by_position=True),
 }
 _VDA_500 = {
     'scannet': replace(_VDA['scannet'], frames=slice(500)),
     'kitti': replace(_VDA['kitti'], frames=slice(500)),
     'bonn': replace(_VDA['bonn'], frames=slice(500)),
-    'nyuv2': Cut(10.0, slice(500), NYU_CROP, NYU_CROP),
+    'nyuv2': Cut(10.0, slice(500), NYU_CROP, NYU_CROP, names=NYU_SCENES),
 }
 # the pictures are whole here; the predictions are cropped like the truth afterwards
 _VDA_TAE = {
@@ -123,8 +127,8 @@ PROTOCOLS = {each.name: each for each in (
     Protocol('vda', "Video Depth Anything's benchmark, at most 110 frames", _VDA),
     Protocol('vda-500', "Video Depth Anything's benchmark, at most 500 frames", _VDA_500),
     Protocol('vda-tae', "Video Depth Anything's temporal alignment error", _VDA_TAE, tae=True),
-    Protocol('vda-released', "vda with the released extraction's flaw: Sintel in whole metres",
-             _VDA, released=True),
+    Protocol('vda-released', "vda with the released extraction's flaws: Sintel in whole metres, "
+             'Bonn paired by position', _VDA, released=True),
     Protocol('flashdepth', "FlashDepth's validation", _FLASHDEPTH, counts_all=True,
              resize='corners'),
     Protocol('dyfn', "DyFN's evaluation, fitted in depth", {

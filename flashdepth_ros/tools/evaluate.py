@@ -94,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--align', default='scale-shift', choices=metrics.ALIGNMENTS,
                         help='of inverse depth (default: scale-shift)')
     parser.add_argument('--first-frame', action='store_true',
-                        help='align on the first frame instead of on the sequence')
+                        help='align on the first frame that has truth instead of on the sequence')
     parser.add_argument('--max-depth', type=float, default=80.0, metavar='METRES',
                         help='ignore farther truth, clip farther predictions (default: 80)')
     parser.add_argument('--truth-scale', type=float, default=1000.0, metavar='STEPS',
@@ -125,6 +125,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('--dataset needs --model or --predictions')
     if not options.dataset and (options.prediction_folder or options.protocol):
         parser.error('--predictions FOLDER and --protocol belong to --dataset')
+    if options.dataset:  # a protocol says how; nothing is ignored in silence
+        given = [name for name in ('align', 'max_depth', 'truth_scale', 'cameras', 'plot')
+                 if getattr(options, name) != parser.get_default(name)]
+        if given:
+            parser.error(f'--dataset does not take --{given[0].replace("_", "-")}: the protocol '
+                         f'and the dataset say it')
     if options.compare:
         if options.model or options.prediction_folder or not (options.seeds or options.dataset):
             parser.error('--compare takes --seeds or --dataset, and neither --model nor '

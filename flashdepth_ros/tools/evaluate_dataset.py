@@ -1,6 +1,8 @@
 """Evaluates a model or predictions on a dataset under a paper's protocol, sequence by sequence."""
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 import sys
 import tempfile
@@ -46,7 +48,10 @@ def evaluate_dataset(options: argparse.Namespace) -> BenchmarkResults:
         else sha256(model.file),
         'predictions': None if model else str(options.prediction_folder.resolve()),
         'short_side': options.short_side, 'window': options.window,
-        'stateless': options.stateless, 'max_frames': options.max_frames})
+        'stateless': options.stateless, 'max_frames': options.max_frames,
+        'first_frame': options.first_frame, 'quantity': options.quantity})
+    if options.first_frame:
+        results.note('fitted to the first frame of every sequence')
     if not known:
         results.note(f'{protocol.name} as its authors have it knows no {name}: all frames, no '
                      f'crop, truth up to {cut.cap:g} m')
@@ -124,8 +129,9 @@ def _scores(
             scored = range(len(indices))
         picture, whole_truth = sequence.rgb(indices[0]).shape[:2], sequence.depth(indices[0]).shape
 
-        def truth(k: int) -> np.ndarray:
-            depth = sequence.depth(indices[scored[k]])
+        def truth(k: int, by_position: bool = protocol.released and cut.by_position) -> np.ndarray:
+            index = indices[scored[k]]
+            depth = sequence.depth_by_position(index) if by_position else sequence.depth(index)
             if protocol.released and not sequence.extracted:
                 depth = as_released(options.dataset[0], depth)
             return depth[cut.truth(*depth.shape)]
@@ -135,12 +141,16 @@ def _scores(
                            protocol.tae, cropped, released, names[scored[k]])
 
         cap = cut.caps.get(sequence.name, cut.cap)
-        frames = ProtocolFrames(len(scored), disparity, truth, cap)
+        frames = ProtocolFrames(len(scored), disparity, truth, cap, options.first_frame)
         numbers = protocol_scores(protocol, frames)
+        if cut.by_position and not protocol.released and any(
+                sequence.frames[i].read_by_position for i in indices):
+            other = protocol_scores(protocol, replace(frames, truth=partial(truth, by_position=True)))
+            numbers |= {f'{key}_by_position': other[key] for key in ('abs_rel', 'delta1')}
         if protocol.tae:
-            numbers |= _steadiness(sequence, [indices[k] for k in scored], frames, ProtocolFrames(
-                len(scored), lambda k: disparity(k, released=True), truth, cap),
-                protocol, cut, numbers)
+            released = replace(frames, disparity=lambda k: disparity(k, released=True))
+            numbers |= _steadiness(
+                sequence, [indices[k] for k in scored], frames, released, protocol, cut, numbers)
     if sequence.unpaired:
         notes.append(f'without a partner: {listed(sequence.unpaired)}')
     return {'name': sequence.name, 'frames': len(scored), **numbers,

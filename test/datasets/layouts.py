@@ -144,6 +144,29 @@ def nyuv2_scenes(root: Path, frames: int = FRAMES, size=(480, 640)) -> Path:
     return root
 
 
+def nyuv2_raw(root: Path, frames: int = 4, missing=()) -> Path:
+    """Write a Kinect's own frames: a wall at 2 m + 0.1 m a frame and a box at 1 m before it.
+
+    Depth comes 9 ms after its picture, the first one before any. missing: pictures left out.
+    """
+    folder = root / 'cafe_0001a'
+    folder.mkdir(parents=True)
+    for i in range(-1, frames):
+        stamp = 1294886362.665769 + i / 30
+        if i >= 0 and i not in missing:
+            image = picture(i, 480, 640)
+            (folder / f'r-{stamp:.6f}-{3118787619 + 2000000 * i}.ppm').write_bytes(
+                b'P6 640 480 255\n' + image[..., ::-1].tobytes())
+        depth = np.full((480, 640), 2 + 0.1 * max(i, 0))
+        depth[200:300, 250:400] = 1.0
+        raw = np.round(1092.5 - 351.3 / depth)
+        raw[:, :40] = 2047  # no depth
+        (folder / f'd-{stamp + 0.009:.6f}-{3118800000 + 2000000 * i}.pgm').write_bytes(
+            b'P5 640 480 65535\n' + raw.astype('<u2').tobytes())
+    (folder / 'a-1294886362.665769-3164794231.dump').write_bytes(b'accelerometer')
+    return root
+
+
 def vda_index(root: Path, frames: int = FRAMES, size=(62, 120)) -> Path:
     """Write Video Depth Anything's own extraction of KITTI with its index; return the index."""
     items = []

@@ -50,7 +50,7 @@ def run(tmp_path, name, root, *more):
 @pytest.mark.parametrize('name', LAYOUTS)
 def test_a_perfect_prediction_is_perfect_in_every_layout(tmp_path, name, protocol):
     if (name, protocol) == ('nyuv2', 'vda-500'):
-        root = layouts.nyuv2_scenes(tmp_path, 2)  # its crop is of 640x480 pixels
+        root = layouts.nyuv2_raw(tmp_path / 'raw', 2)  # its crop is of 640x480 pixels
     else:
         root = LAYOUTS[name](tmp_path)
     predictions = predict(name, root, tmp_path / 'predictions')
@@ -72,6 +72,28 @@ def test_bonn_is_scored_from_frame_30_to_139(tmp_path):
     found = run(tmp_path, 'bonn', short, '--predictions', predictions)
     assert found['frames'] == 10
     assert "ends before the protocol's frame 30" in ' '.join(found['sequences'][0]['notes'])
+
+
+def test_bonn_is_also_scored_as_the_papers_pair_it(tmp_path):
+    # depth begins a frame before the pictures: by position picture i has the truth of i - 1
+    root = layouts.tum(tmp_path, frames=36, size=(30, 40))
+    predictions = predict('bonn', root, tmp_path / 'predictions')
+    found = run(tmp_path, 'bonn', root, '--predictions', predictions)
+    assert found['abs_rel'] == pytest.approx(0, abs=1e-4) and found['delta1'] == 1
+    truth = np.stack([layouts.scene(i, 30, 40) for i in range(29, 35)])
+    disparity = 1 / np.stack([layouts.scene(i, 30, 40) for i in range(30, 36)])
+    scale, shift = np.polyfit(disparity.ravel(), 1 / truth.ravel(), 1)
+    expected = np.mean(np.abs(1 / (scale * disparity + shift) - truth) / truth)
+    assert expected > 0.005
+    assert found['abs_rel_by_position'] == pytest.approx(expected, abs=2e-4)
+    # what was published is compared with the papers' own pairs
+    row = next(each for each in found['published'] if each['method'] == 'vda-l')
+    assert row['difference']['abs_rel'] == pytest.approx(expected - 0.053, abs=2e-4)
+    released = run(tmp_path, 'bonn', root, '--predictions', predictions, '--protocol',
+                   'vda-released')
+    assert released['abs_rel'] == found['abs_rel_by_position']
+    assert 'abs_rel_by_position' not in run(  # TUM is in no paper's table
+        tmp_path, 'tum', root, '--predictions', predictions)
 
 
 def test_scannets_perfect_prediction_at_the_pictures_size(tmp_path):

@@ -91,10 +91,53 @@ def test_nyuv2_labelled_and_scenes(tmp_path):
     np.testing.assert_array_equal(labelled.rgb(5), layouts.picture(5, 60, 80))
     scene, = of('nyuv2', layouts.nyuv2_scenes(tmp_path / 'scenes', 2))
     np.testing.assert_allclose(scene.depth(1), layouts.scene(2, 480, 640), atol=0.0001)
-    (tmp_path / 'raw/cafe_0001a').mkdir(parents=True)
-    (tmp_path / 'raw/cafe_0001a/d-1-2.pgm').touch()
-    with pytest.raises(DatasetError, match='convert them with the toolbox'):
-        of('nyuv2', tmp_path / 'raw')
+
+
+def test_nyuv2s_raw_frames_are_brought_into_the_picture(tmp_path):
+    scene, = of('nyuv2', layouts.nyuv2_raw(tmp_path))
+    assert scene.name == 'cafe_0001a' and len(scene.frames) == 4
+    assert scene.unpaired == ['truth d-1294886362.641436-3116800000.pgm']
+    assert scene.frames[0].name == 'r-1294886362.665769-3118787619'
+    for i in range(4):
+        depth = scene.depth(i)
+        wall = 351.3 / (1092.5 - np.round(1092.5 - 351.3 / (2 + 0.1 * i)))
+        assert np.median(depth[50:150, 200:500]) == pytest.approx(wall)
+        # the box's corners: from the depth camera's pixels through both cameras, by hand
+        row, column = np.nonzero((depth > 0.9) & (depth < 1.1))
+        assert (row.min(), row.max()) == pytest.approx((221.1, 310.1), abs=2)
+        assert (column.min(), column.max()) == pytest.approx((254.2, 386.5), abs=2)
+        assert not depth[:, :30].any()  # where the Kinect saw nothing, and its edge
+        # pictures are undistorted by a few pixels at the edge and none in the middle
+        np.testing.assert_allclose(
+            scene.rgb(i)[250:260, 320:330, ::-1], layouts.picture(i, 480, 640)[250:260, 320:330],
+            atol=3)
+    assert scene.frames[0].intrinsics[0] == pytest.approx([518.858, 0, 324.582], abs=1e-3)
+
+
+def test_damaged_raw_frames_of_nyuv2(tmp_path):
+    root = layouts.nyuv2_raw(tmp_path, 30, missing=(7,))
+    scene, = of('nyuv2', root)
+    assert len(scene.frames) == 29  # the depth of picture 7 goes to no other
+    assert [each.split('-')[1] for each in scene.unpaired] == [
+        '1294886362.641436', '1294886362.908103']
+    assert np.median(scene.depth(7)[50:150, 200:500]) == pytest.approx(2.8, abs=0.01)
+    picture = next((root / 'cafe_0001a').glob('r-1294886362.69*'))
+    depth = next((root / 'cafe_0001a').glob('d-1294886362.67*'))
+    for path, read in ((picture, scene.rgb), (depth, lambda i: scene.depth(i - 1))):
+        path.write_bytes(path.read_bytes()[:-1000])
+        with pytest.raises(DatasetError, match=f'{path.name} is damaged or truncated'):
+            read(1)
+    depth.write_bytes(b'P5 640 480 255\n' + bytes(640 * 480))
+    with pytest.raises(DatasetError, match='no PGM of 16 bits'):
+        scene.depth(0)
+    depth.rename(depth.with_name('d-now.pgm'))
+    with pytest.raises(DatasetError, match='d-now.pgm has no stamp in its name'):
+        of('nyuv2', root)
+    for path in (root / 'cafe_0001a').glob('r-*'):
+        path.unlink()
+    (root / 'cafe_0001a/d-now.pgm').unlink()
+    with pytest.raises(DatasetError, match='depth .* but no pictures'):
+        of('nyuv2', root)
 
 
 def test_an_index_names_the_pairs_itself(tmp_path):
