@@ -1,5 +1,5 @@
 """Predicted depth of a sequence of a dataset: a folder of process_video's, or a file a frame."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,68 +17,75 @@ class PredictedFrames:
     """Inverse depth of a sequence's frames by their names.
 
     Files that process_video did not write hold depth or inverse depth up to a scale; `auto` lets
-    the first frame decide by whether it grows with the truth. Raises DepthFolderError.
+    some frames decide by whether it grows with the truth. missing: the names that have no
+    prediction, which cannot be read. Raises DepthFolderError.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], quantity: Quantity = 'auto'):
         self.quantity = quantity
-        self._names = names
+        self._folder, self._names = folder, names
         self._whole: DepthFolder | None = None
         if not folder.is_dir():
             raise DepthFolderError(f'there are no predictions {folder}')
         if (folder / SIDECAR).exists():
             self._whole = DepthFolder(folder)
             self._places = self._places_in(folder, self._whole)
+            self.missing = [name for name in names if name not in self._places]
         else:
-            self._files = [_file_of(folder, name) for name in names]
+            found = {name: _file_of(folder, name) for name in names}
+            self._files = {name: path for name, path in found.items() if path is not None}
+            self.missing = [name for name in names if name not in self._files]
+        if len(self.missing) == len(names):
+            there = ', '.join(f'{names[0]}{suffix}' for suffix in SUFFIXES)
+            raise DepthFolderError(
+                f'{folder} has no prediction of any of {len(names)} frames, {names[0]} to '
+                f'{names[-1]}: ' + (f'there is neither {SIDECAR} nor {there}' if self._whole is None
+                                    else f'it has {next(iter(self._places))} and others'))
 
-    def _places_in(self, folder: Path, whole: DepthFolder) -> list[int]:
+    def _places_in(self, folder: Path, whole: DepthFolder) -> dict[str, int]:
         if whole.names is None:
             if len(whole) != len(self._names):
                 raise DepthFolderError(
                     f'{folder} holds {len(whole)} frames of a video without names, where '
                     f'{len(self._names)} are wanted: predict from the folder of pictures')
-            return list(range(len(whole)))
-        places = {name: i for i, name in enumerate(whole.names)}
-        missing = [name for name in self._names if name not in places]
-        if missing:
-            raise DepthFolderError(
-                f'{folder} has no prediction of {len(missing)} of {len(self._names)} frames, such '
-                f'as {missing[0]}; it has {whole.names[0]} to {whole.names[-1]}')
-        return [places[name] for name in self._names]
+            return {name: i for i, name in enumerate(self._names)}
+        return {name: i for i, name in enumerate(whole.names)}
 
-    def decide(self, index: int, truth: np.ndarray) -> None:
-        """Decide what unlabelled files hold from one frame and its truth (h, w) in metres."""
+    def decide(self, frames: Iterable[tuple[int, np.ndarray]]) -> None:
+        """Decide what unlabelled files hold from some frames and their truths (h, w) in metres.
+
+        Depth grows with the truth, over all of them together, and inverse depth against it.
+        """
         if self._whole is not None or self.quantity != 'auto':
             return
-        values = read_array(self._files[index]).astype(np.float64)
-        rows = np.linspace(0, values.shape[0] - 1, truth.shape[0]).round().astype(int)
-        columns = np.linspace(0, values.shape[1] - 1, truth.shape[1]).round().astype(int)
-        values = values[np.ix_(rows, columns)]
-        known = (truth > 0) & (truth < 1e4) & np.isfinite(values)
-        rank, true_rank = (np.argsort(np.argsort(each[known])) for each in (values, truth))
-        if known.sum() < 2 or not np.ptp(values[known]):
+        predicted, true = [], []
+        for index, truth in frames:
+            values = read_array(self._files[self._names[index]]).astype(np.float64)
+            rows = np.linspace(0, values.shape[0] - 1, truth.shape[0]).round().astype(int)
+            columns = np.linspace(0, values.shape[1] - 1, truth.shape[1]).round().astype(int)
+            values = values[np.ix_(rows, columns)]
+            known = (truth > 0) & (truth < 1e4) & np.isfinite(values)
+            predicted.append(values[known])
+            true.append(truth[known])
+        ranks = [np.unique(np.concatenate(each), return_inverse=True)[1] for each in (
+            predicted, true)]
+        if any(each.size == 0 or not each.any() for each in ranks):
             raise DepthFolderError(
-                f'{self._files[index]} does not show whether it is depth or inverse depth: give '
+                f'{self._folder} does not show whether it holds depth or inverse depth: give '
                 f'--quantity')
-        self.quantity = 'depth' if np.corrcoef(rank, true_rank)[0, 1] > 0 else 'inverse-depth'
+        self.quantity = 'depth' if np.corrcoef(*ranks)[0, 1] > 0 else 'inverse-depth'
 
     def disparity(self, index: int) -> np.ndarray:
         """Return a frame's inverse depth (h, w) float32, NaN where there is none."""
         if self._whole is not None:
-            return self._whole.disparity(self._places[index])
-        values = read_array(self._files[index]).astype(np.float32)
-        if self._files[index].suffix == '.png' and self.quantity == 'depth':
+            return self._whole.disparity(self._places[self._names[index]])
+        path = self._files[self._names[index]]
+        values = read_array(path).astype(np.float32)
+        if path.suffix == '.png' and self.quantity == 'depth':
             values /= PNG_STEPS
         return inverse_of_metres(values) if self.quantity == 'depth' else values
 
 
-def _file_of(folder: Path, name: str) -> Path:
-    for inside in INSIDE:
-        for suffix in SUFFIXES:
-            path = folder / inside / f'{name}{suffix}'
-            if path.is_file():
-                return path
-    raise DepthFolderError(
-        f'{folder} has neither {SIDECAR} nor a prediction of frame {name} '
-        f'({", ".join(f"{name}{suffix}" for suffix in SUFFIXES)})')
+def _file_of(folder: Path, name: str) -> Path | None:
+    paths = (folder / inside / f'{name}{suffix}' for inside in INSIDE for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)

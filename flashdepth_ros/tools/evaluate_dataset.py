@@ -12,16 +12,17 @@ import cv2
 import numpy as np
 
 from ..datasets.catalogue import open_dataset
-from ..datasets.sequence import DatasetError, DatasetSequence, listed
+from ..datasets.sequence import DatasetError, DatasetSequence, check_unpaired, listed
 from ..files.predictions import PredictedFrames
 from ..scoring.benchmark_results import BenchmarkResults
 from ..scoring.protocol_scores import ProtocolFrames, alignment_error, protocol_scores
 from ..scoring.protocols import PROTOCOLS, Cut, Protocol, as_released, whole
-from ..scoring.sequences import FrameStore
+from ..scoring.sequences import FrameStore, ScoringError
 from ..weights.record import sha256
 from .evaluation_sources import StreamingModel, WindowedModel
 
 USUAL = {'nyuv2': 'vda-500', 'waymo': 'flashdepth'}  # protocols; vda for the others
+DECIDING = 5  # frames that show whether predictions are depth or inverse depth
 MOST_OBLIQUE = 0.1  # how much the shape of a prediction may differ from its picture's
 
 
@@ -60,7 +61,10 @@ def evaluate_dataset(options: argparse.Namespace) -> BenchmarkResults:
             name, Path(root), options.allow_unpaired / 100), cut, results))
         for count, sequence in enumerate(sequences, 1):
             if not results.has(sequence.name):
-                results.add(_scores(sequence, options, protocol, cut, model))
+                try:
+                    results.add(_scores(sequence, options, protocol, cut, model))
+                except ScoringError as error:
+                    raise ScoringError(f'{sequence.name}: {error}') from error
             print(f'{count}/{len(sequences)} {sequence.name}: '
                   f'{results.told(sequence.name)}', file=sys.stderr, flush=True)
     finally:
@@ -118,15 +122,12 @@ def _scores(
             predictions = FrameStore(Path(temporary) / 'predictions')
             model.predict(pictures(), predictions)
         else:
-            predictions = PredictedFrames(
-                options.prediction_folder / sequence.name, names, options.quantity)
-            predictions.decide(0, sequence.depth(indices[0]))
-            if predictions.quantity != options.quantity:
-                notes.append(f'the predictions were taken for {predictions.quantity}')
-        scored = range(len(indices))[cut.scored]
+            predictions = _read_predictions(sequence, indices, options, notes)
+        absent = set(() if model else predictions.missing)
+        scored = [k for k in range(len(indices))[cut.scored] if names[k] not in absent]
         if not scored:
             notes.append(f'it ends before frame {cut.scored.start}: all are scored')
-            scored = range(len(indices))
+            scored = [k for k in range(len(indices)) if names[k] not in absent]
         picture, whole_truth = sequence.rgb(indices[0]).shape[:2], sequence.depth(indices[0]).shape
 
         def truth(k: int, by_position: bool = protocol.released and cut.by_position) -> np.ndarray:
@@ -155,6 +156,25 @@ def _scores(
         notes.append(f'without a partner: {listed(sequence.unpaired)}')
     return {'name': sequence.name, 'frames': len(scored), **numbers,
             'unpaired': list(sequence.unpaired), 'notes': notes}
+
+
+def _read_predictions(
+    sequence: DatasetSequence, indices: list[int], options: argparse.Namespace, notes: list[str],
+) -> PredictedFrames:
+    """Open a sequence's predictions; note what is missing and what they were taken for."""
+    names = [sequence.frames[i].name for i in indices]
+    folder = options.prediction_folder / sequence.name
+    predictions = PredictedFrames(folder, names, options.quantity)
+    there = [k for k, name in enumerate(names) if name not in predictions.missing]
+    if predictions.missing:
+        check_unpaired(f'predictions of {sequence.name}', len(there), predictions.missing,
+                       options.allow_unpaired / 100)
+        notes.append(f'without a prediction: {listed(predictions.missing)}')
+    some = [there[k] for k in np.unique(np.linspace(0, len(there) - 1, DECIDING).astype(int))]
+    predictions.decide((k, sequence.depth(indices[k])) for k in some)
+    if predictions.quantity != options.quantity:
+        notes.append(f'the predictions were taken for {predictions.quantity}')
+    return predictions
 
 
 def _placed(

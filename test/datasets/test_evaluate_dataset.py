@@ -285,7 +285,10 @@ def test_predictions_that_do_not_belong_are_refused(tmp_path, capsys):
     (folder / '0000000007.npy').write_bytes(b'nothing')
     refused('0000000007.npy cannot be read')
     (folder / '0000000007.npy').unlink()
-    refused('nor a prediction of frame 0000000007')
+    refused('1 of 14 frames have no partner (7 %, more than 5 %): 0000000007')
+    found = run(tmp_path, 'kitti', root, '--predictions', predictions, '--allow-unpaired', '8')
+    assert found['delta1'] == 1 and [each['frames'] for each in found['sequences']] == [13, 14]
+    assert 'without a prediction: 0000000007' in found['sequences'][0]['notes']
     (root / 'data_depth_annotated').rename(root / 'gone')
     refused('has no data_depth_annotated/val')
 
