@@ -250,7 +250,10 @@ class DepthFolder:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read (height, width) from a 16-bit PNG, .npy, .npz (one array) or .exr; DepthFolderError."""
+    """Read (height, width) from a 16-bit PNG, .npy, .npz (one array) or .exr; DepthFolderError.
+
+    An axis of one channel, first or last, is dropped.
+    """
     values = None
     try:
         if path.suffix == '.exr':
@@ -275,6 +278,8 @@ def read_array(path: Path) -> np.ndarray:
         if isinstance(error, DepthFolderError):
             raise
         raise DepthFolderError(f'{path} cannot be read: {error}') from error
+    if values is not None and values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
+        values = values[0] if values.shape[0] == 1 else values[..., 0]
     if values is None or values.ndim != 2:
         raise DepthFolderError(f'{path} holds no single array (height, width)')
     return values

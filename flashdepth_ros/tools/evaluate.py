@@ -36,7 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
         'a benchmark (--dataset), of simulated scenes (--seeds), of a bag '
         '(--bag) or of running nodes (--live).')
     parser.add_argument('predictions', nargs='?',
-                        help='a folder that process_video wrote; with --model, a video or images')
+                        help='a folder that process_video wrote; with --model or --compare, a '
+                             'video or images')
     parser.add_argument('truth', type=Path, nargs='?',
                         help='a folder of true depth, a file a frame')
     source = parser.add_argument_group('other sources').add_mutually_exclusive_group()
@@ -107,9 +108,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--plot', type=Path, metavar='FILE',
                         help='also draw them through time (.png, .svg or .pdf)')
     parser.add_argument('--compare', nargs='+', metavar='MODEL[@BACKEND]',
-                        help='several models on the frames of --seeds or --dataset instead of one')
+                        help='several models on the same frames, in turns: of --seeds, of '
+                             '--dataset, or of pictures and their truth')
     parser.add_argument('--report', type=Path, metavar='FILE',
-                        help='of --compare: one HTML file with pictures (needs matplotlib)')
+                        help='of --compare: one .html or .pdf file with pictures (needs '
+                             'matplotlib)')
     add_model_arguments(parser, default=None)
     return parser
 
@@ -132,9 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error(f'--dataset does not take --{given[0].replace("_", "-")}: the protocol '
                          f'and the dataset say it')
     if options.compare:
-        if options.model or options.prediction_folder or not (options.seeds or options.dataset):
-            parser.error('--compare takes --seeds or --dataset, and neither --model nor '
-                         '--predictions')
+        if options.model or options.prediction_folder or options.bag or options.live:
+            parser.error('--compare takes --seeds, --dataset or pictures and truth, and neither '
+                         '--model nor --predictions')
     elif options.report:
         parser.error('--report belongs to --compare')
     elif options.seeds and options.model is None and not options.camera_health:

@@ -74,23 +74,30 @@ class StreamingModel:
                                    height=height, width=width)
         return DepthStream(self._engine, options.short_side)
 
+    def restart(self) -> None:
+        """Begin another sequence."""
+        if self._stream is not None:
+            self._stream.reset()
+
+    def step(self, rgb: np.ndarray) -> tuple[DepthStream, torch.Tensor, tuple[int, int]]:
+        """Return the stream, the network's output and the frame's size of an RGB frame (h, w, 3).
+
+        The state is carried on from the frame before or, with --stateless, forgotten.
+        """
+        height, width = rgb.shape[:2]
+        if self._stream is None:
+            self._stream = self._open(height, width)
+        if self.stateless:
+            self._stream.forget_network()
+        return self._stream, self._stream.step(self._stream.prepare(rgb)), (height, width)
+
     def outputs(
         self, frames: Iterable[np.ndarray],
     ) -> Iterator[tuple[DepthStream, torch.Tensor, tuple[int, int]]]:
-        """Yield the stream, the network's output and the frame's size of RGB frames (h, w, 3).
-
-        The state is carried from frame to frame or, with --stateless, forgotten before each.
-        """
-        if self._stream is not None:
-            self._stream.reset()
+        """Yield what `step` returns of a sequence of frames."""
+        self.restart()
         for rgb in tqdm(frames, unit='frame', disable=None, total=self._options.max_frames):
-            height, width = rgb.shape[:2]
-            if self._stream is None:
-                self._stream = self._open(height, width)
-            stream = self._stream
-            if self.stateless:
-                stream.forget_network()
-            yield stream, stream.step(stream.prepare(rgb)), (height, width)
+            yield self.step(rgb)
 
     def disparity(
         self, stream: DepthStream, output: torch.Tensor, size: tuple[int, int],
