@@ -25,8 +25,8 @@ COLOUR_DISTORTION = (0.20796615318809061, -0.58613825163911781, 0.00072231363135
 DEPTH = (582.62448167737955, 582.69103270988637, 313.04475870804731, 238.44389626620386)
 DEPTH_DISTORTION = (-0.099897236553084481, 0.39065324602765344, 0.0019290592870229277,
                     -0.0019422022475975055, -0.51031725053400578)
-# point in the colour camera = ROTATION @ point in the depth camera - OFFSET; the toolbox's names for
-# the offset's y and z are exchanged, and its rotation and offset both have the other sign
+# point in the colour camera = ROTATION @ point in the depth camera - OFFSET; the toolbox's names
+# for the offset's y and z are exchanged, and its rotation and offset both have the other sign
 ROTATION = np.array([
     [0.99997798940829263, 0.0050518419386157446, 0.0043011152014118693],
     [-0.0050359919480810989, 0.99998051861143999, -0.0036879781309514218],
@@ -100,7 +100,7 @@ def read_depth_in_picture(path: Path) -> np.ndarray:
     if stored.ndim != 2 or stored.itemsize != 2:
         raise DatasetError(f"{path} is no PGM of 16 bits, which a Kinect's depth is")
     # the Kinect's driver wrote the low byte first, which is not what PGM says
-    steps = stored.byteswap().astype(np.float32)
+    steps: np.ndarray = stored.byteswap().astype(np.float32)
     size = steps.shape
     maps = _maps(size, DEPTH, DEPTH_DISTORTION)
     unknown = cv2.remap((steps >= NOTHING).astype(np.float32), *maps, cv2.INTER_LINEAR,

@@ -26,8 +26,8 @@ def sequences(
     """Yield the sequences: root itself, or the folders in it that have rgb/ and depth/.
 
     rgb.txt and depth.txt list 'stamp file'; without them a file's name is its stamp in seconds.
-    groundtruth.txt has 'stamp tx ty tz qx qy qz qw' of the camera. by_position: frames also have the
-    truth at their picture's place in the list, which the papers' code pairs it with.
+    groundtruth.txt has 'stamp tx ty tz qx qy qz qw' of the camera. by_position: frames also have
+    the truth at their picture's place in the list, which the papers' code pairs it with.
     """
     folders = [root] if (root / 'rgb').is_dir() else [
         folder for folder in subfolders(root) if (folder / 'rgb').is_dir()]

@@ -67,13 +67,13 @@ class PredictedFrames:
             known = (truth > 0) & (truth < 1e4) & np.isfinite(values)
             predicted.append(values[known])
             true.append(truth[known])
-        ranks = [np.unique(np.concatenate(each), return_inverse=True)[1] for each in (
-            predicted, true)]
-        if any(each.size == 0 or not each.any() for each in ranks):
+        ranks = np.stack([np.unique(np.concatenate(each), return_inverse=True)[1]
+                          for each in (predicted, true)])
+        if not ranks.any(axis=1).all():
             raise DepthFolderError(
                 f'{self._folder} does not show whether it holds depth or inverse depth: give '
                 f'--quantity')
-        self.quantity = 'depth' if np.corrcoef(*ranks)[0, 1] > 0 else 'inverse-depth'
+        self.quantity = 'depth' if np.corrcoef(ranks[0], ranks[1])[0, 1] > 0 else 'inverse-depth'
 
     def disparity(self, index: int) -> np.ndarray:
         """Return a frame's inverse depth (h, w) float32, NaN where there is none."""

@@ -20,8 +20,8 @@ from .sequences import ScoringError
 
 Compared = Sequence[tuple[Clip, Sequence[Outcome]]]
 PICTURED = 12  # sequences of which pictures are drawn
-ABOUT = ('Inverse depth is aligned to the truth by one scale and shift a sequence; against length, by '
-         'one for the frames counted. All models saw every frame in turns.')
+ABOUT = ('Inverse depth is aligned to the truth by one scale and shift a sequence; against length, '
+         'by one for the frames counted. All models saw every frame in turns.')
 
 
 def write_report(clips: Compared, title: str, path: Path) -> None:

@@ -146,7 +146,8 @@ def _scores(
         numbers = protocol_scores(protocol, frames)
         if cut.by_position and not protocol.released and any(
                 sequence.frames[i].read_by_position for i in indices):
-            other = protocol_scores(protocol, replace(frames, truth=partial(truth, by_position=True)))
+            other = protocol_scores(
+                protocol, replace(frames, truth=partial(truth, by_position=True)))
             numbers |= {f'{key}_by_position': other[key] for key in ('abs_rel', 'delta1')}
         if protocol.tae:
             released = replace(frames, disparity=lambda k: disparity(k, released=True))

@@ -131,12 +131,12 @@ def test_damaged_raw_frames_of_nyuv2(tmp_path):
     with pytest.raises(DatasetError, match='no PGM of 16 bits'):
         scene.depth(0)
     depth.rename(depth.with_name('d-now.pgm'))
-    with pytest.raises(DatasetError, match='d-now.pgm has no stamp in its name'):
+    with pytest.raises(DatasetError, match=r'd-now.pgm has no stamp in its name'):
         of('nyuv2', root)
     for path in (root / 'cafe_0001a').glob('r-*'):
         path.unlink()
     (root / 'cafe_0001a/d-now.pgm').unlink()
-    with pytest.raises(DatasetError, match='depth .* but no pictures'):
+    with pytest.raises(DatasetError, match=r'depth .* but no pictures'):
         of('nyuv2', root)
 
 
