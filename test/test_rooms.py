@@ -35,7 +35,7 @@ ALLOWED = {
     'recordings': {'node', 'models', 'engines', 'files', 'ros', 'weights', 'images', 'torch', *ROS},
     'simulation': {'images', 'cv2'},
     'cameras': {'ros', 'files', 'images', 'simulation', *ROS},
-    'datasets': {'files', 'cv2'},
+    'datasets': {'files', 'images', 'cv2'},
     'scoring': {'images', 'files', 'metres', 'ros', 'cv2', *ROS},
     'training': {'models', 'images', 'simulation', 'scoring', 'files', 'datasets', 'torch',
                  'cv2'},

@@ -11,8 +11,8 @@ from geometry_msgs.msg import TransformStamped
 import numpy as np
 from rclpy.time import Time
 
+from flashdepth_ros.images.poses import pose_of
 from flashdepth_ros.metres.motion_pose import rotation_of, vector_of
-from flashdepth_ros.metres.pose_history import pose_of
 from flashdepth_ros.ros.message import header_at, stamp_to_ns
 
 BUFFERS: list['Buffer'] = []    # that were made, for tests

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..images.poses import pose_of
 from .formats import PICTURES, read_depth, read_rgb, subfolders
 from .pairing import StampedFile, by_stamp, files_by_stem, pair_stamped
 from .sequence import DatasetError, DatasetSequence, Frame
@@ -81,16 +82,13 @@ def _poses(path: Path, stamps: list[float]) -> list[np.ndarray | None] | None:
     """Return the pose (4, 4), camera to world, nearest in time to each stamp; None where none."""
     if not path.is_file():
         return None
-    rows = np.loadtxt(path, comments='#', ndmin=2)
-    pairs = dict(by_stamp(stamps, list(rows[:, 0]), LARGEST_DIFFERENCE))
-    return [_matrix(rows[pairs[i]]) if i in pairs else None for i in range(len(stamps))]
-
-
-def _matrix(row: np.ndarray) -> np.ndarray:
-    x, y, z, w = row[4:8] / np.linalg.norm(row[4:8])
-    pose = np.eye(4)
-    pose[:3, :3] = [[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                    [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                    [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]
-    pose[:3, 3] = row[1:4]
-    return pose
+    try:
+        rows = np.loadtxt(path, comments='#', ndmin=2)
+    except ValueError as error:
+        raise DatasetError(f'{path}: {error}') from error
+    if rows.size and rows.shape[1] != 8:
+        raise DatasetError(f'{path}: a line is: stamp tx ty tz qx qy qz qw')
+    found = dict(by_stamp(stamps, [row[0] for row in rows], LARGEST_DIFFERENCE))
+    poses = [pose_of(tuple(rows[found[i], 1:4]), tuple(rows[found[i], 4:])) if i in found else None
+             for i in range(len(stamps))]
+    return [None if pose is None or np.isnan(pose).any() else pose for pose in poses]

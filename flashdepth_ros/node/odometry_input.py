@@ -4,7 +4,8 @@ import math
 from nav_msgs.msg import Odometry
 import numpy as np
 
-from ..metres.pose_history import PoseHistory, pose_of
+from ..images.poses import pose_of
+from ..metres.pose_history import PoseHistory
 from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
 from ..ros.topics import Listener, Topics

@@ -5,7 +5,8 @@ import threading
 import numpy as np
 from rclpy.time import Time
 
-from ..metres.pose_history import mounted, pose_of
+from ..images.poses import pose_of
+from ..metres.pose_history import mounted
 from ..ros.parameters import Settings
 from ..ros.topics import Topics
 from .required import require

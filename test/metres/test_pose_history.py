@@ -4,8 +4,9 @@ import math
 import numpy as np
 import pytest
 
+from flashdepth_ros.images.poses import pose_of
 from flashdepth_ros.metres.motion_pose import rotation_of, vector_of
-from flashdepth_ros.metres.pose_history import PoseHistory, mounted, pose_of
+from flashdepth_ros.metres.pose_history import PoseHistory, mounted
 
 MS = 1_000_000
 
