@@ -65,7 +65,7 @@ def _decode(nibbles, values):
             index += 1
             continue
         runs += 1    # it is the length of a run
-        end = index + number
+        end = int(index + number)
         if end > count or (number == 0 and runs > 2 * count + 2):
             return False
         if runs % 2:
