@@ -45,6 +45,7 @@ class Camera:
         self.configure(engine, settings)
         self.outputs = CameraOutputs(topics, self._prefix)
         self.rate = FrameRate()
+        self._pixel_aspect: float | None = None
         self._not_finite: deque[float] = deque(maxlen=1000)  # times
         self.age_ms = math.nan
         self.times: Times | None = None         # of the newest frame
@@ -92,6 +93,9 @@ class Camera:
                 log.info(f'{self.input.source}: the images are good again, after '
                          f'{judgment.since - before.since:.1f} s of being {before.state}')
         reset = 'scene cut' if judgment.cut else None
+        if self._pixel_aspect not in (None, picture.view.pixel_aspect):
+            reset = 'new shape of pixels'  # the network sees another size
+        self._pixel_aspect = picture.view.pixel_aspect
         if blind_before >= LOST and not judgment.blind and settings['health.act']:
             reset = 'camera covered'
         if arrival.reset is not None or reset is None:  # it is forgotten already, and counted
@@ -115,13 +119,13 @@ class Camera:
         """
         if self.stream.points is None:
             return output, picture
-        size, view = picture.rgb.shape[:2], picture.view
+        seen, intrinsics = picture.square.shape[:2], picture.view.intrinsics
         given = None
-        if view.intrinsics is not None and settings['camera.focal'] == 'info':
-            given = relative_focal(view.intrinsics)
-        plane = self.stream.read(
-            output, size, size if settings['output.size'] == 'camera' else output.shape[-2:], given)
-        self.input.take_estimate(self.stream.points, size, given)
+        if intrinsics is not None and settings['camera.focal'] == 'info':
+            given = relative_focal(intrinsics.resized(*seen[::-1]))
+        size = picture.rgb.shape[:2] if settings['output.size'] == 'camera' else output.shape[-2:]
+        plane = self.stream.read(output, seen, size, given)
+        self.input.take_estimate(self.stream.points, picture, given)
         if given is None and self.input.estimate is not None:
             picture = replace(picture, view=self.input.estimate)
         return plane, picture

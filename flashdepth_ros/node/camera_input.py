@@ -1,5 +1,6 @@
 """What one camera sends: its subscriptions, the newest image that waits, and its camera_info."""
 from dataclasses import dataclass, replace
+from functools import cached_property
 import threading
 
 import numpy as np
@@ -7,6 +8,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..images.focal_shift import camera_of
 from ..images.levels import Levels
+from ..images.resampling import square_pixels
 from ..ros.camera_view import CameraView, CameraViews
 from ..ros.compressed_images import check_compressed, compressed_to_rgb
 from ..ros.image_messages import check_image, image_to_rgb
@@ -23,10 +25,15 @@ AGREES = 1.2         # times larger or smaller than the other is a focal length 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as the network sees it: RGB (H, W, 3) uint8, and the camera that it is of."""
+    """An image, rectified where that is due: RGB (H, W, 3) uint8, and the camera that it is of."""
 
     rgb: np.ndarray
     view: CameraView
+
+    @cached_property
+    def square(self) -> np.ndarray:
+        """The image as the network sees it, with square pixels: mostly it is that already."""
+        return square_pixels(self.rgb, self.view.pixel_aspect)
 
 
 class CameraInput:
@@ -134,7 +141,7 @@ class CameraInput:
     # What becomes of it, on the worker's thread
 
     def decode(self, message: Image | CompressedImage, settings: Settings) -> Picture:
-        """Return an image as the network sees it, rectified where that is due; MessageError."""
+        """Return an image, rectified where that is due; MessageError."""
         rgb = (compressed_to_rgb(message) if self._compressed
                else image_to_rgb(message, self._levels))
         if news := self._levels.news():
@@ -159,16 +166,18 @@ class CameraInput:
             log.info(f'{self.source}: {view.words}')
 
     def take_estimate(
-        self, points: PointMaps, size: tuple[int, int], given: float | None,
+        self, points: PointMaps, picture: Picture, given: float | None,
     ) -> None:
-        """Take note of the focal length that the network sees in images of a (height, width).
+        """Take note of the focal length that the network sees in images such as a picture.
 
         given: the one in use over half the diagonal; without it the network's takes its place.
         """
         self.estimate, before = None, self.estimate
         if points.focal is None:
             return
-        camera, log = camera_of(points.focal, size[1], size[0]), self._topics.log
+        (height, width), (high, wide) = picture.rgb.shape[:2], picture.square.shape[:2]
+        camera = camera_of(points.focal, wide, high).resized(width, height)
+        log = self._topics.log
         if given is None:
             self.estimate = replace(
                 self.view, intrinsics=camera, calibration=None, baseline=(0.0, 0.0),

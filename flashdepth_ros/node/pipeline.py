@@ -54,7 +54,7 @@ class Pipeline:
                 if camera.health.newest.blind and own['health.act']:
                     self._publish(Frame(camera, arrival, picture, None, times, own, reset), None)
                     continue
-                network_input = camera.stream.prepare(picture.rgb)
+                network_input = camera.stream.prepare(picture.square)
                 times.prepared = time.perf_counter()
                 by_size.setdefault(tuple(network_input.shape), []).append(
                     Frame(camera, arrival, picture, network_input, times, own, reset))
@@ -81,7 +81,7 @@ class Pipeline:
         counts, confidence = camera.input.arrivals.counts, None
         if output is None:
             picture = frame.picture
-            plane, scale = camera.stream.nothing(picture.rgb.shape[:2]), None
+            plane, scale = camera.stream.nothing(picture.square.shape[:2]), None
             counts.blind += 1
         else:
             # by how the network's own output changes, before it is smoothed

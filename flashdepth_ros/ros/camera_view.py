@@ -13,6 +13,8 @@ from .message import MessageError
 
 RECTIFY = ('auto', 'always', 'never', 'done')  # of input.rectify
 
+NEARLY_SQUARE = 0.05  # networks' frames are made of patches, which squeezes pixels by as much
+
 
 @dataclass(frozen=True)
 class CameraView:
@@ -29,6 +31,14 @@ class CameraView:
     problem: str | None = None
     calibration: Calibration | None = None
     baseline: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def pixel_aspect(self) -> float:
+        """The width of a pixel over its height; 1 where it is not known, or nearly that."""
+        if self.intrinsics is None:
+            return 1.0
+        aspect = self.intrinsics.fy / self.intrinsics.fx
+        return aspect if abs(aspect - 1) > NEARLY_SQUARE else 1.0
 
     def info(self, header: Header, width: int, height: int) -> CameraInfo:
         """Return the CameraInfo of an image of this view, resampled to width x height.

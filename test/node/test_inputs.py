@@ -1,4 +1,5 @@
 """Bad input never kills the node, loses the next good frame or disturbs the stream."""
+from dataclasses import replace
 import time
 
 import cv2
@@ -11,6 +12,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from flashdepth_ros.images.encodings import ENCODINGS
+from flashdepth_ros.images.resampling import resize_aligned
+from flashdepth_ros.models import prepare_frame
 from flashdepth_ros.ros.camera_info import intrinsics_to_info
 from flashdepth_ros.ros.image_messages import depth_to_image
 from flashdepth_ros.ros.qos import matching
@@ -146,6 +149,31 @@ def test_distorted_images_are_rectified(rig, reference, rectify):
     words = {'auto': 'rectified here', 'never': 'bent', 'done': 'come rectified'}[rectify]
     assert node.spin_until(lambda: node.health('input') and words in node.health('input').message)
     assert node.spin_until(lambda: node.health('input').level == b'\0')
+
+
+def test_the_network_sees_square_pixels(rig, reference):
+    # pixels twice as high as wide, as camera_info says, which comes after the first frame
+    node = rig().activate()
+    node.depth_of(FIRST, SECOND)
+    info = intrinsics_to_info(
+        replace(camera(98, 84), fy=0.4 * 98), Header(frame_id='camera'))
+    node.info.publish(info)
+    assert node.spin_until(lambda: node.depth_node._cameras[0].input.info is not None)
+    for i in (1, 2):
+        depth = node.depth_of(THEN, SECOND + i * SECOND // 10)
+    frame = prepare_frame(cv2.resize(THEN, (98, 168)), reference.model.spec.frame)[None]
+    state = reference.model.initial_state(1, 168, 98)  # that of another size is forgotten
+    for _ in range(2):
+        output, state = reference.model.step(frame, state)
+    with np.errstate(divide='ignore'):
+        expected = 100 / resize_aligned(output[0].numpy(), 84, 98)
+    assert depth.shape == (84, 98) and np.isfinite(depth).mean() > 0.1
+    apart = abs(expected / 1000 - 1) > 0.01  # from the range's edge
+    assert_allclose(depth[apart], np.where(expected > 1000, np.inf, expected)[apart], rtol=1e-3)
+    assert node.spin_until(lambda: node.received['depth/camera_info'] and node.received['points'])
+    assert node.received['depth/camera_info'][-1].k == pytest.approx(info.k)  # its pixels, not ours
+    assert dict(zip(node.status.reset_reasons, node.status.reset_counts, strict=True)) == {
+        'new shape of pixels': 1}
 
 
 def test_a_camera_info_of_another_camera_is_told_and_forgiven(rig):
