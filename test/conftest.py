@@ -3,6 +3,7 @@ import contextlib
 from dataclasses import replace
 import fcntl
 import functools
+import gc
 import itertools
 import os
 from pathlib import Path
@@ -24,6 +25,12 @@ from ros_rig import Reference, Rig  # noqa: E402
 
 # of the domains that need no ephemeral ports
 _DOMAINS = itertools.cycle(range(1 + os.getpid() % 50, 100))
+
+
+def pytest_collection_finish():
+    """Spare each search for garbage, of which a node does some, all that has been imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

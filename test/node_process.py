@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 from flashdepth_ros.images.points import unproject
 from flashdepth_ros.ros.message import stamp_to_ns
 
-SMALL = street(2, 70, 70)  # of the smallest size that FlashDepth-S takes
+SMALL = street(2, 70, 70)  # of the smallest size that FlashDepth takes
 # short_side bounds the cost of whatever size of image comes
 PARAMETERS = {
     **PLUMBING, 'input.short_side': 70, 'points.stride': 1, 'points.remove_edges': False}

@@ -191,7 +191,8 @@ def test_sintel_as_released_is_in_whole_metres(tmp_path):
 
 # ---- a model, progress and resuming ----------------------------------------------------------
 
-MODEL = ('--model', 'flashdepth-s', '--weights', 'random', '--device', 'cpu', '--backend', 'torch')
+MODEL = ('--model', 'flashdepth-nano', '--weights', 'random', '--device', 'cpu',
+         '--backend', 'torch')
 
 
 def test_a_model_sees_the_protocols_frames(tmp_path, capsys):

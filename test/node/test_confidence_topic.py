@@ -9,7 +9,6 @@ from sensor_msgs.msg import Image, PointCloud2
 from flashdepth_ros.images import confidence as confidence_module
 from flashdepth_ros.images.confidence import AT_FIRST
 from flashdepth_ros.images.optical_flow import OpticalFlow
-from flashdepth_ros.models import prepare_frame
 from flashdepth_ros.ros.image_messages import rgb_to_image
 from flashdepth_ros.ros.message import header_at, stamp_to_ns
 from flashdepth_ros.streams.depth_stream import DepthStream
@@ -156,7 +155,7 @@ def test_the_temporal_filter_steadies_all_outputs_and_forgets(rig, reference):
     disparities = node.collect(Image, 'disparity/image')
     node.meet('disparity/image')
     picture, = street(1)
-    frame = prepare_frame(picture, reference.model.spec.frame)[None]
+    frame = reference.prepare(picture)
     state, raw = reference.model.initial_state(1, *frame.shape[-2:]), []
     for _ in range(2):
         output, state = reference.model.step(frame, state)
@@ -203,7 +202,7 @@ def test_cameras_have_confidence_of_their_own(rig):
             newest(node, depths[name], stamp)
     message = newest(node, confidences, stamp)
     assert message.header == depths['front'][-1].header and len(confidences) == 6
-    stream = DepthStream(node.depth_node._cameras[0].stream.engine)
+    stream = DepthStream(node.depth_node._cameras[0].stream.engine, short_side=84)
     for picture in flickering['front']:
         alone = stream.confidence(stream.step(stream.prepare(picture)))
     np.testing.assert_allclose(to_array(message), alone, atol=0.01)

@@ -3,16 +3,16 @@ import numpy as np
 from numpy.testing import assert_allclose
 import pytest
 from rclpy.parameter import Parameter
-from ros_rig import SECOND, camera, street, to_array
+from ros_rig import SECOND, Reference, camera, street, to_array
 from sensor_msgs.msg import Image
 
 from flashdepth_ros.ros.message import stamp_to_ns
 
 
-def test_depth_is_the_models_and_state_is_carried(rig, reference):
-    node = rig().activate()
+def test_depth_is_the_models_and_state_is_carried(rig):
+    node = rig(**{'model.name': 'flashdepth-s'}).activate()
     frames = street(4)
-    reference.reset()
+    reference = Reference('flashdepth-s')
     for i, frame in enumerate(frames):
         depth = node.depth_of(frame, (i + 1) * SECOND // 10, frame_id='front_optical')
         assert_allclose(depth, reference.depth(frame), rtol=1e-4)
@@ -28,7 +28,7 @@ def test_depth_is_the_models_and_state_is_carried(rig, reference):
 
 
 def test_status_and_diagnostics(rig):
-    node = rig().activate()
+    node = rig(**{'model.name': 'flashdepth-s'}).activate()
     now = node.node.get_clock().now().nanoseconds
     node.depth_of(street(1)[0], now, info=True)
     status = node.status
@@ -79,7 +79,8 @@ def test_without_camera_info_there_is_depth_and_a_warning(rig):
 
 
 def test_camera_size_and_model_size(rig, reference):
-    node = rig(**{'output.size': 'model'}).activate()
+    node = rig(**{
+        'model.name': 'flashdepth-s', 'input.short_side': 0, 'output.size': 'model'}).activate()
     frame = np.repeat(np.repeat(street(1)[0], 2, axis=0), 2, axis=1)[:161, :187]
     assert node.depth_of(frame, SECOND, info=True).shape == (168, 196)
     assert node.spin_until(lambda: node.received['depth/camera_info'])

@@ -15,8 +15,8 @@ from sensor_msgs.msg import Image
 from flashdepth_ros.ros.image_messages import image_to_rgb
 from flashdepth_ros.ros.message import stamp_to_ns
 
-DEPTH = ('depth_node', '-p', 'model.weights:=random', '-p', 'engine.backend:=torch',
-         '-p', 'output.max_range:=1000.0')
+DEPTH = ('depth_node', '-p', 'model.name:=flashdepth-nano', '-p', 'model.weights:=random',
+         '-p', 'engine.backend:=torch', '-p', 'output.max_range:=1000.0')
 
 
 @contextmanager

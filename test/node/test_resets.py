@@ -48,7 +48,7 @@ def again(node):
 
 
 def test_a_new_size_forgets(rig, reference):
-    node = rig().activate()
+    node = rig(**{'input.short_side': 98}).activate()
     node.depth_of(FIRST, 5 * SECOND)
     assert_allclose(node.depth_of(BIG, 6 * SECOND), reference.reset().depth(BIG), rtol=1e-4)
     assert reasons(node) == {'new image size': 1}
@@ -79,7 +79,8 @@ def last_stamp(node) -> float:
 
 
 def test_replaced_and_missing_frames_are_no_gap(rig):
-    node = rig(**{'input.short_side': 350, 'stream.max_gap': 3.5}).activate()
+    node = rig(**{'model.name': 'flashdepth-s', 'input.short_side': 350,
+                  'stream.max_gap': 3.5}).activate()
     # stamps a second apart, of which a busy node skips many (and DDS perhaps one or two)
     node.send_all(street(30, 350, 350), [float(i) for i in range(1, 31)])
     assert node.spin_until(lambda: last_stamp(node) == 30.0 and node.status.processed == len(
@@ -90,7 +91,7 @@ def test_replaced_and_missing_frames_are_no_gap(rig):
 
 
 def test_a_reset_of_a_replaced_frame_is_not_lost(rig):
-    node = rig(**{'input.short_side': 252}).activate()
+    node = rig(**{'model.name': 'flashdepth-s', 'input.short_side': 252}).activate()
     # a bag loops while the node is busy
     node.send_all(street(6, 252, 252), [10.0, 10.1, 3.0, 3.1, 3.2, 3.3])
     assert node.spin_until(lambda: last_stamp(node) == 3.3 and node.status.processed == len(

@@ -171,16 +171,16 @@ def test_the_command_compares_modes_and_memory_with_the_truth(tmp_path, capsys):
     result = tmp_path / 'scores.json'
     assert evaluate.main([
         '--costmap', '--seeds', '2000000000', '--size', '98x84', '--max-frames', '6', '--stateless',
-        '--model', 'flashdepth-s', '--weights', 'random', '--backend', 'torch',
+        '--model', 'flashdepth-nano', '--weights', 'random', '--backend', 'torch',
         '--scale-mode', 'nominal', 'fixed', '--json', str(result)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(' | ')[0] for line in lines[2:]] == [
-        '| true depth', '| flashdepth-s, nominal', '| flashdepth-s, fixed',
-        '| flashdepth-s, nominal, stateless', '| flashdepth-s, fixed, stateless']
+        '| true depth', '| flashdepth-nano, nominal', '| flashdepth-nano, fixed',
+        '| flashdepth-nano, nominal, stateless', '| flashdepth-nano, fixed, stateless']
     found = json.loads(result.read_text())
     assert found['true depth']['far_false'] == 0
     assert sum(found['true depth']['near']) > 0.9 * sum(found['true depth']['true'])
-    assert found['flashdepth-s, fixed']['frames'] == 6
+    assert found['flashdepth-nano, fixed']['frames'] == 6
 
 
 def test_modes_that_a_model_has_not_and_other_sources_are_refused(capsys):

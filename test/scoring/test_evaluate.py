@@ -84,7 +84,7 @@ def test_table_and_plot_of_several_sequences(stores, tmp_path):
 
 # ---- the command's other sources --------------------------------------------------------------
 
-MODEL = ('--model', 'flashdepth-s', '--weights', 'random', '--backend', 'torch')
+MODEL = ('--model', 'flashdepth-nano', '--weights', 'random', '--backend', 'torch')
 SMALL = ('--size', '98x84')
 
 
@@ -117,7 +117,7 @@ def test_several_seeds_have_a_row_each(tmp_path, capsys):
     found = run(tmp_path, '--seeds', '1:3', '--max-frames', 2, *SMALL, *MODEL, '--align', 'median',
                 '--plot', picture)
     assert [each['name'] for each in found['sequences']] == [
-        'flashdepth-s, seed 1', 'flashdepth-s, seed 2']
+        'flashdepth-nano, seed 1', 'flashdepth-nano, seed 2']
     assert found['abs_rel'] == pytest.approx(
         np.mean([each['abs_rel'] for each in found['sequences']]))
     assert '| mean | median | 4 |' in capsys.readouterr().out

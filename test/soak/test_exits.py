@@ -43,7 +43,7 @@ def exporting(process) -> None:
     process.set_parameter('input.height', 140)
     process.set_parameter('input.width', 140)
     ask(process, 'configure')
-    says(process, 'exporting flashdepth-s at')
+    says(process, 'exporting flashdepth-nano at')
     time.sleep(1)
 
 
@@ -52,11 +52,12 @@ def preparing(process) -> None:
     process.activate()
     for _ in range(4):
         process.depth_of(street(1, 70, 70)[0], process.next_stamp())
-    says(process, 'exporting flashdepth-s at')
+    says(process, 'exporting flashdepth-nano at')
     time.sleep(1)
 
 
 def in_a_long_frame(process) -> None:
+    process.set_parameter('model.name', 'flashdepth-s')
     process.set_parameter('input.short_side', 0)
     process.activate()
     process.send(street(1, 700, 700)[0], process.next_stamp())

@@ -30,7 +30,7 @@ def bombs(mark: Path) -> dict[str, bytes]:
     zipped = io.BytesIO()
     torch.save({'model': Bomb(mark)}, zipped)
     among_tensors = io.BytesIO()
-    torch.save({**build_model('flashdepth-s').state_dict(), 'extra': Bomb(mark)}, among_tensors)
+    torch.save({**build_model('flashdepth-nano').state_dict(), 'extra': Bomb(mark)}, among_tensors)
     legacy = io.BytesIO()
     torch.save(Bomb(mark), legacy, _use_new_zipfile_serialization=False)
     return {'bare.pth': pickle.dumps(Bomb(mark)), 'zipped.pth': zipped.getvalue(),
@@ -39,8 +39,8 @@ def bombs(mark: Path) -> dict[str, bytes]:
 
 
 def harmful(folder: Path, mark: Path) -> list[Path]:
-    """Write files that are no weights of flashdepth-s; return their paths."""
-    tensors = build_model('flashdepth-s').state_dict()
+    """Write files that are no weights of flashdepth-nano; return their paths."""
+    tensors = build_model('flashdepth-nano').state_dict()
     whole = io.BytesIO()
     torch.save(tensors, whole)
     save_file(tensors, folder / 'whole.safetensors')

@@ -19,7 +19,8 @@ from flashdepth_ros.models import Unit, build_model, prepare_frame, randomise
 from flashdepth_ros.models.dpt import upsample
 from flashdepth_ros.tools import evaluate, process_video
 
-MODEL = ('--model', 'flashdepth-s', '--weights', 'random', '--device', 'cpu', '--backend', 'torch')
+MODEL = ('--model', 'flashdepth-nano', '--weights', 'random', '--device', 'cpu',
+         '--backend', 'torch')
 FRAMES, SIZE = 9, (75, 90)  # becomes 84x98 for the network
 
 
@@ -50,7 +51,7 @@ def video(images, tmp_path_factory):
 @pytest.fixture(scope='module')
 def expected(images):
     """Compute the images' inverse depth with the model itself, its state carried."""
-    model = build_model('flashdepth-s')
+    model = build_model('flashdepth-nano')
     randomise(model)
     model.to(memory_format=torch.channels_last)  # as the engine's, so that both round alike
     state, outputs = None, []
@@ -105,14 +106,15 @@ def test_depth_is_the_models_own_at_camera_size(written, expected):
             np.testing.assert_allclose(arrays['inverse_depth'], wanted[i], atol=1e-5, rtol=1e-5)
     about = json.loads((written / 'depth.json').read_text())
     assert about['quantity'] == 'inverse depth'
-    assert (about['unit'], about['model'], about['weights']) == ('100/m', 'flashdepth-s', 'random')
+    assert (about['unit'], about['model'], about['weights']) == (
+        '100/m', 'flashdepth-nano', 'random')
     assert (about['height'], about['width'], about['frames']) == (*SIZE, FRAMES)
     assert about['network_size'] == [84, 98]
     assert about['complete']
 
 
 def test_the_temporal_filter(images, expected, tmp_path):
-    arguments = [str(images), '--output', str(tmp_path), '--model', 'flashdepth-s',
+    arguments = [str(images), '--output', str(tmp_path), '--model', 'flashdepth-nano',
                  '--weights', 'random', '--backend', 'torch', '--format', 'npz', '--no-preview',
                  '--network-size', '--overwrite', '--filter']
     assert process_video.main([*arguments, '1', '0.4']) == 0  # changes nothing
@@ -362,7 +364,7 @@ def test_a_prediction_that_is_right_but_for_scale_and_shift(written, truth, tmp_
     assert (found['delta1'], found['coverage'], found['frames']) == (1, 1, FRAMES)
     assert found['change_error'] < 1e-4
     assert found['tae_percent'] is None
-    assert '| flashdepth-s | scale-shift | 9 |' in capsys.readouterr().out
+    assert '| flashdepth-nano | scale-shift | 9 |' in capsys.readouterr().out
     first = scores(tmp_path, written, truth, '--first-frame')
     assert (first['scale'], first['shift']) == pytest.approx((3, 0.2), rel=1e-3)
     assert scores(tmp_path, written, truth, '--align', 'none')['abs_rel'] > 0.5
