@@ -20,7 +20,7 @@ from flashdepth_ros.models.dpt import upsample
 from flashdepth_ros.tools import evaluate, process_video
 
 MODEL = ('--model', 'flashdepth-nano', '--weights', 'random', '--device', 'cpu',
-         '--backend', 'torch')
+         '--backend', 'torch', '--short-side', '84')
 FRAMES, SIZE = 9, (75, 90)  # becomes 84x98 for the network
 
 
@@ -58,7 +58,7 @@ def expected(images):
     with torch.inference_mode():
         for i in range(FRAMES):
             bgr = cv2.imread(str(images / f'frame_{i}.png'))
-            frame = prepare_frame(bgr[..., ::-1].copy(), model.spec.frame)
+            frame = prepare_frame(bgr[..., ::-1].copy(), model.spec.frame, 84)
             state = state or model.initial_state(1, *frame.shape[1:])
             output, state = model.step(frame[None], state)
             outputs.append(output)
@@ -114,8 +114,7 @@ def test_depth_is_the_models_own_at_camera_size(written, expected):
 
 
 def test_the_temporal_filter(images, expected, tmp_path):
-    arguments = [str(images), '--output', str(tmp_path), '--model', 'flashdepth-nano',
-                 '--weights', 'random', '--backend', 'torch', '--format', 'npz', '--no-preview',
+    arguments = [str(images), '--output', str(tmp_path), *MODEL, '--format', 'npz', '--no-preview',
                  '--network-size', '--overwrite', '--filter']
     assert process_video.main([*arguments, '1', '0.4']) == 0  # changes nothing
     depth, raw = DepthFolder(tmp_path), expected[:, 0].numpy() / 100
@@ -189,7 +188,7 @@ def test_what_is_wrong_is_said_in_one_line(images, tmp_path, capsys):
     cv2.imwrite(str(tmp_path / 'small.png'), np.zeros((20, 20, 3), np.uint8))
     for source, more, message in (
             (str(tmp_path / 'gone.mp4'), (), 'there is no video file'),
-            (str(tmp_path), (), '70 pixels a side'),
+            (str(tmp_path), ('--model', 'flashdepth-s', '--short-side', '0'), '70 pixels a side'),
             (str(images), ('--window',), 'no window mode'),
             (str(images), ('--backend', 'abacus'), "'abacus'"),
             (str(images), ('--weights', '/gone.pth'), 'no such file')):
