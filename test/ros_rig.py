@@ -31,7 +31,7 @@ keep_large_buffers()
 use_transport_profile()
 
 SECOND = 1_000_000_000
-# nano: its larger siblings' layers in a quarter of the time, here at the size of these tests' frames.
+# nano: its larger siblings' layers in a quarter of the time, here at the size of the tests' frames.
 # torch: the other engines are built first, which takes longer than these tests wait. No scene cuts:
 # their pictures are noise, of which one is unlike another where a busy node skips some
 PLUMBING = {'model.name': 'flashdepth-nano', 'model.weights': 'random', 'input.short_side': 84,
