@@ -41,7 +41,7 @@ def test_only_the_newest_waits_and_resets_are_not_lost():
 
 @pytest.fixture(scope='module')
 def engine():
-    return open_engine('flashdepth-nano', 'random', 'torch', height=70, width=70)
+    return open_engine('flashdepth-s', 'random', 'torch', height=70, width=70)
 
 
 def frames(count: int, height: int, width: int) -> list[np.ndarray]:
