@@ -4,6 +4,7 @@
 like set one of the numbers below.
 """
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 from node_process import NodeProcess
@@ -24,6 +25,14 @@ NUMBERS = {  # short, full
 }
 
 torch.set_num_threads(1)  # as in the node
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the file that takes longest: at the end of all tests one worker is not alone."""
+    places = [i for i, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ordered = sorted((items[i] for i in places), key=lambda item: item.path.stem != 'test_storage')
+    for i, item in zip(places, ordered, strict=True):
+        items[i] = item
 
 
 @pytest.fixture(scope='session')

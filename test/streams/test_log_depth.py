@@ -54,7 +54,7 @@ def test_of_a_point_map_the_plane_of_depth_is_changed_alone():
     assert_allclose(changed[2][output[3] > 0.5], output[2][output[3] > 0.5] - 0.5, atol=1e-6)
 
 
-@pytest.mark.parametrize('model', ['flashdepth-s', 'depth-anything-v2-s'])
+@pytest.mark.parametrize('model', ['flashdepth-nano', 'depth-anything-v2-s'])
 def test_streams_do_not_mix_and_a_reset_forgets(model):
     engine = open_engine(model, 'random', 'torch', height=70, width=70)
     rng = np.random.default_rng(3)

@@ -63,7 +63,7 @@ def test_a_stream_carries_its_state_and_streams_do_not_mix(engine):
     assert np.abs(fresh - wanted[1]).max() > 1e-3
 
 
-@pytest.mark.parametrize('model', ['flashdepth-s', 'vda-s', 'depth-anything-v2-s'])
+@pytest.mark.parametrize('model', ['flashdepth-nano', 'vda-s', 'depth-anything-v2-s'])
 def test_streams_that_step_together_and_apart(model):
     engine = open_engine(model, 'random', 'torch', height=70, width=84)
     streams = [DepthStream(engine, short_side=70) for _ in range(3)]
@@ -139,7 +139,7 @@ def test_a_failing_frame_keeps_the_state(engine):
 
 
 @pytest.mark.parametrize(('model', 'tensor', 'value'), [
-    ('flashdepth-s', 'ssm', torch.nan), ('vda-s', 'past_0_0', -torch.inf)])
+    ('flashdepth-nano', 'ssm', torch.nan), ('vda-s', 'past_0_0', -torch.inf)])
 def test_a_state_that_is_not_finite_ends_with_its_frame(model, tensor, value):
     engine = open_engine(model, 'random', 'torch', height=70, width=84)
     streams = [DepthStream(engine, short_side=70) for _ in range(2)]
