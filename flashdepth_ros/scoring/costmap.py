@@ -3,7 +3,7 @@
 Depth becomes the node's two clouds, and these a layer's marks (voxel_layer.py). What is true is of
 true depth, every pixel of it: obstacle cells have a point from 0.1 to 2 m above the floor.
 """
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import math
 from typing import Any
@@ -32,17 +32,21 @@ STOP = 4.0                # metres within which the nearest obstacle ahead matte
 
 def clouds_of(
     depth: np.ndarray, camera: Intrinsics, turn: int, parameters: Mapping,
+    uncertain: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Depth (H, W) in metres -> the node's clouds by topic, (N, 3) float32 in the optical frame.
 
     turn: of how many clouds it is. parameters: of the node, with its groups output and points;
-    points.stride is that of images 640 pixels wide.
+    points.stride is that of images 640 pixels wide. uncertain: (H, W) bool, pixels that are left
+    out, as for points.min_confidence.
     """
     output, points = parameters['output'], parameters['points']
     depth = np.where(depth > output['max_range'], np.float32(np.inf), depth).astype(np.float32)
     depth[depth < output['min_range']] = -np.inf
     if points['remove_edges']:
         depth[flying_pixels(depth)] = np.nan
+    if uncertain is not None:
+        depth[uncertain] = np.nan
     stride = max(1, round(points['stride'] * camera.width / 640))
     solid = np.empty((math.prod(grid_size(camera, stride)), 3), np.float32)
     solid = solid[:fill_points(depth, None, camera, stride, False, ANY_HEIGHT, solid)]
@@ -148,10 +152,15 @@ class CostmapScores:
 
 def clouds_of_all(
     depths: Iterable[np.ndarray | None], truth: TrueCells,
+    uncertain: Callable[[int], np.ndarray | None] = lambda frame: None,
 ) -> Iterator[dict[str, np.ndarray] | None]:
-    """Yield the clouds of the depth (H, W) in metres of each frame; None where there is none."""
+    """Yield the clouds of the depth (H, W) in metres of each frame; None where there is none.
+
+    uncertain: tells of a frame which pixels (H, W) bool are left out.
+    """
     for turn, depth in enumerate(depths):
-        yield None if depth is None else clouds_of(depth, truth.camera, turn, truth.node)
+        yield None if depth is None else clouds_of(
+            depth, truth.camera, turn, truth.node, uncertain(turn))
 
 
 def score_costmap(

@@ -1,6 +1,7 @@
 """evaluate --costmap: what nav2's costmap makes of a model's depth in simulated drives."""
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 import yaml
 
+from ..images.resampling import resize_aligned
 from ..metres.motion import Pose
 from ..metres.units import check_mode
 from ..models import model_spec
@@ -42,8 +44,9 @@ def shipped_configuration() -> tuple[dict, dict]:
 def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, CostmapScores]:
     """Return the scores of true depth and of the model's, by what a table calls them.
 
-    The model's come in each of options.scale_mode and, with --stateless, also without memory.
-    ScaleError for a mode that the model has not.
+    The model's come in each of options.scale_mode, also without what is less certain than
+    each of options.min_confidence and, with --stateless, without memory. ScaleError for a mode
+    that the model has not.
     """
     from ..simulation import Renderer
     spec = model_spec(options.model)
@@ -59,13 +62,22 @@ def costmap_scores(options: argparse.Namespace, folder: Path) -> dict[str, Costm
                 _add(totals, 'true depth', _score(_depths(truth), cells))
                 for stateless in (False, True) if options.stateless else (False,):
                     model.stateless = stateless
-                    store = FrameStore(folder / f'depth{seed}{stateless}')
-                    model.predict(iter(pictures), store)
+                    store, trusts = (FrameStore(folder / f'{name}{seed}{stateless}')
+                                     for name in ('depth', 'confidence'))
+                    for stream, output, size in model.outputs(pictures):
+                        store.add(model.disparity(stream, output, size))
+                        if any(options.min_confidence):
+                            trust = stream.confidence(output, not stateless)
+                            trusts.add(np.nan_to_num(resize_aligned(trust, *size), nan=0.0))
                     for mode in options.scale_mode:
-                        name = f'{options.model}, {mode}' + (', stateless' if stateless else '')
-                        _add(totals, name, _score(metric_depths(
+                        depths = list(metric_depths(
                             store, truth, mode, cells.camera, float(cells.poses[0, 2, 3]),
-                            spec.unit.has_shift, RATE, pictures=pictures, pose=wheels), cells))
+                            spec.unit.has_shift, RATE, pictures=pictures, pose=wheels))
+                        name = f'{options.model}, {mode}' + (', stateless' if stateless else '')
+                        _add(totals, name, _score(depths, cells))
+                        for least in filter(None, options.min_confidence):
+                            _add(totals, f'{name}, confidence {least:g}', _score(
+                                depths, cells, partial(_uncertain, trusts, least)))
     finally:
         model.close()
     return totals
@@ -97,8 +109,15 @@ def _depths(truth: FrameStore) -> Iterator[np.ndarray]:
     return (truth.depth(index) for index in range(len(truth)))
 
 
-def _score(depths: Iterable[np.ndarray | None], cells: TrueCells) -> CostmapScores:
-    return score_costmap(clouds_of_all(depths, cells), cells, RATE)
+def _uncertain(trusts: FrameStore, least: float, frame: int) -> np.ndarray:
+    return trusts.disparity(frame) < least
+
+
+def _score(
+    depths: Iterable[np.ndarray | None], cells: TrueCells,
+    uncertain: Callable[[int], np.ndarray | None] = lambda frame: None,
+) -> CostmapScores:
+    return score_costmap(clouds_of_all(depths, cells, uncertain), cells, RATE)
 
 
 def _add(totals: dict[str, CostmapScores], name: str, scores: CostmapScores) -> None:

@@ -92,6 +92,9 @@ def make_parser() -> argparse.ArgumentParser:
                         'same without it (0.2 0.4 are those of filter.alpha and filter.delta)')
     parser.add_argument('--scale-mode', nargs='+', default=['fixed'], choices=MODES,
                         metavar='MODE', help=f'of --costmap: {", ".join(MODES)} (default: fixed)')
+    parser.add_argument('--min-confidence', nargs='+', type=float, default=[], metavar='SHARE',
+                        help='of --costmap: also without what is less certain, as '
+                             'points.min_confidence does it')
     parser.add_argument('--align', default='scale-shift', choices=metrics.ALIGNMENTS,
                         help='of inverse depth (default: scale-shift)')
     parser.add_argument('--first-frame', action='store_true',
