@@ -19,8 +19,8 @@ from ..ros.qos import NEWEST_RELIABLE
 ABOUT = """
 A simulated camera that drives through indoor scenes.
 
-publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), odom, imu and, where
-tf2_msgs is installed, TF; and /clock if wanted
+publishes image (rgb8), camera_info, truth/depth/image (32FC1, metres), odom, imu, map (the
+floor plan) and, where tf2_msgs is installed, TF; and /clock if wanted
 """
 PARAMETERS = {parameter.name: parameter for parameter in (
     Parameter('seed', 0, 'The scene: the same seed gives the same scene and path.',
@@ -71,6 +71,7 @@ class SimCameraNode(Node):
         super().__init__('sim_camera_node', **options)
         self._settings = settings = parameters.fixed(self, PARAMETERS)
         from .. import simulation  # needs more than the other nodes
+        from .sim_floor_plan import SimFloorPlan
         from .sim_imu import SimImu
         self._simulation = simulation
         self._renderer = simulation.Renderer(
@@ -87,6 +88,7 @@ class SimCameraNode(Node):
             from .sim_odometry import SimOdometry
             self._odometry = SimOdometry(self, settings, settings['frame_id'])
         self._imu = SimImu(self, settings['frame_id'])
+        self._plan = SimFloorPlan(self)
         self._stamps = None
         if settings['clock']:
             self._stamps = self._simulated_stamps(settings['rate'])
@@ -126,6 +128,7 @@ class SimCameraNode(Node):
         if self._odometry is not None:
             self._odometry.publish(self._scene, now, since)
         self._imu.publish(self._scene, now, since)
+        self._plan.publish(self._scene, now)
         frame = self._renderer.render(self._scene, since)
         rgb = frame.rgb
         if settings['effects']:

@@ -1,4 +1,7 @@
-"""What the simulated robot's odometry tells: nav_msgs/Odometry on odom, and perhaps TF."""
+"""What the simulated robot's odometry tells: nav_msgs/Odometry on odom, and perhaps TF.
+
+TF also has where odometry began in the map, by truth, as a localisation would tell it.
+"""
 import importlib
 import math
 from typing import Any
@@ -12,6 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from ..ros.message import header_at
 from ..ros.parameters import Settings
 from ..simulation.scene import FRONT, Scene
+from .sim_floor_plan import FRAME as MAP
 
 BETWEEN = 4         # poses for each image
 FRAME, CHILD = 'odom', 'camera_link'    # the child's x is ahead and z up: the camera's body
@@ -89,6 +93,7 @@ class SimOdometry:
         return wrong @ rotation
 
     def _tell(self, stamp: int, rotation: np.ndarray) -> None:
+        self._rotation = rotation
         message = Odometry(header=header_at(stamp, FRAME), child_frame_id=CHILD)
         pose = message.pose.pose
         pose.position.x, pose.position.y, pose.position.z = map(float, self._place)
@@ -99,6 +104,14 @@ class SimOdometry:
         if self._tf is not None:
             self._tf.publish(self._transform(
                 message.header, CHILD, self._place, quaternion(rotation)))
+            turned, place = self.in_map()
+            self._tf.publish(self._transform(
+                header_at(stamp, MAP), FRAME, place, quaternion(turned)))
+
+    def in_map(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return rotation (3, 3) and place (3,) of the odometry's frame in the map, as of now."""
+        turned = self._before[0] @ self._rotation.T
+        return turned, self._before[1] - turned @ self._place
 
     def _tell_mounting(self, stamp: int) -> None:
         if self._tf is not None:

@@ -3,8 +3,10 @@ import signal
 import time
 
 from egl import needs_egl
+from nav_msgs.msg import OccupancyGrid
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_rig import Client
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, Imu
@@ -62,6 +64,24 @@ def test_image_and_truth_are_the_scene_of_the_seed(start, client):
         force = turn.linear_acceleration
         off = np.array([force.x, force.y, force.z]) - 9.81 * pose[2, :3]
         assert np.linalg.norm(off) < 2.5 and turn.header.frame_id == 'camera_optical'
+
+
+def test_the_floor_plan_comes_to_those_who_ask_late(start, client):
+    from flashdepth_ros.simulation import make_scene
+    from flashdepth_ros.simulation.floor_plan import floor_plan
+    images = client.collect(Image, 'image')
+    start('sim_camera_node', *SMALL, '-p', 'seed:=3')
+    assert client.spin_until(lambda: images, 60)
+    maps = []
+    client.node.create_subscription(OccupancyGrid, 'map', maps.append, QoSProfile(
+        depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    assert client.spin_until(lambda: maps, 60)
+    plan, about = floor_plan(make_scene(3)), maps[0].info
+    np.testing.assert_array_equal(
+        np.array(maps[0].data, np.int8).reshape(about.height, about.width), plan.cells)
+    assert maps[0].header.frame_id == 'map'
+    assert (about.resolution, about.origin.orientation.w) == (pytest.approx(plan.side), 1.0)
+    np.testing.assert_allclose((about.origin.position.x, about.origin.position.y), plan.origin)
 
 
 def test_next_seed_follows_after_its_time_and_stamps_are_those_of_the_clock_of_the_computer(

@@ -1,5 +1,6 @@
 """A drive through a simulated room: a costmap marks what comes, and forgets what has gone."""
 from egl import needs_egl
+from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from ros_rig import Rig
@@ -26,13 +27,14 @@ class Robot:
         from flashdepth_ros.cameras.sim_odometry import SimOdometry
         from flashdepth_ros.simulation import make_scene
         self.first, self.last = frames - 2 * STAY, frames - STAY
-        self._scene = scene = make_scene(
+        self.scene = scene = make_scene(
             seed, kind, visit=((self.first - 0.5) / RATE, (self.last - 0.5) / RATE))
         self.node, self._renderer = node, renderer
         self.wheels = SimOdometry(node.node, {
             'odometry': 'wheels', 'odometry_length': 0.0, 'odometry_yaw': 0.5,
             'odometry_slip': 0.0}, 'camera')
         self.frames = [renderer.render(scene, index / RATE) for index in range(frames)]
+        self.odometry = node.collect(Odometry, 'odom')
         self._clouds = {topic: node.collect(PointCloud2, topic)
                         for topic in ('points', 'points/clearing')}
         node.meet(*self._clouds)
@@ -40,7 +42,7 @@ class Robot:
     def send(self, index: int) -> None:
         """Publish a frame with its odometry and its camera_info."""
         stamp = 1_000_000_000 + index * 1_000_000_000 // RATE
-        self.wheels.publish(self._scene, stamp, index / RATE)
+        self.wheels.publish(self.scene, stamp, index / RATE)
         self.node.spin_until(lambda: False, 0.03)
         header = header_at(stamp, 'camera')
         self.node.info.publish(intrinsics_to_info(self._renderer.intrinsics, header))
@@ -62,7 +64,7 @@ class Robot:
 
     def truth(self) -> TrueCells:
         """Return what is true of its way."""
-        visit = self._scene.visit
+        visit = self.scene.visit
         return TrueCells(
             [frame.depth for frame in self.frames], np.array([each.pose for each in self.frames]),
             self._renderer.intrinsics, *shipped_configuration(),
@@ -118,3 +120,9 @@ def test_the_same_with_metres_of_its_own_way(drive):
     found = score_costmap(clouds, robot.truth(), RATE)
     assert found.to_mark[0] <= 0.5 and found.to_clear[0] <= 1.0
     assert found.left == 0
+    # the heading that it tells has gone off; where the floor plan has it, it is right
+    turned, place = robot.wheels.in_map()
+    told = robot.odometry[-1].pose.pose.position
+    here, _ = robot.scene.carriage_pose((len(robot.frames) - 1) / RATE)
+    np.testing.assert_allclose(turned @ (told.x, told.y, told.z) + place, here, atol=1e-6)
+    assert np.degrees(np.arctan2(turned[1, 0], turned[0, 0])) < -0.2

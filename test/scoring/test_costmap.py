@@ -102,6 +102,16 @@ def test_the_floor_is_no_obstacle_with_the_errors_that_the_heights_are_made_for(
             clouds_of_all([depth.astype(np.float32)] * 3, truth), truth).false == 0
 
 
+def test_what_is_uncertain_neither_marks_nor_clears(truth):
+    left = np.zeros((CAMERA.height, CAMERA.width), bool)
+    left[:, :CAMERA.width // 2] = True
+    frames = list(clouds_of_all(SCENE[:2], truth, lambda frame: left if frame else None))
+    for topic in ('points', 'points/clearing'):
+        sides = [np.sign(clouds[topic][:, 0]) for clouds in frames]    # x to the right
+        assert (sides[0] < 0).any() and (sides[0] > 0).any()
+        assert (sides[1] > 0).any() and not (sides[1] < 0).any()
+
+
 @pytest.mark.parametrize(('distance', 'half_width', 'height', 'cells'), [
     (1.5, 0.2, 0.15, 8),    # a low box
     (2.0, 0.02, 1.0, 1),    # a pole
@@ -172,11 +182,12 @@ def test_the_command_compares_modes_and_memory_with_the_truth(tmp_path, capsys):
     assert evaluate.main([
         '--costmap', '--seeds', '2000000000', '--size', '98x84', '--max-frames', '6', '--stateless',
         '--model', 'flashdepth-nano', '--weights', 'random', '--backend', 'torch',
-        '--scale-mode', 'nominal', 'fixed', '--json', str(result)]) == 0
+        '--scale-mode', 'nominal', 'fixed', '--min-confidence', '0.8', '--json', str(result)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(' | ')[0] for line in lines[2:]] == [
-        '| true depth', '| flashdepth-nano, nominal', '| flashdepth-nano, fixed',
-        '| flashdepth-nano, nominal, stateless', '| flashdepth-nano, fixed, stateless']
+        '| true depth', *[
+            f'| flashdepth-nano, {mode}{memory}{least}' for memory in ('', ', stateless')
+            for mode in ('nominal', 'fixed') for least in ('', ', confidence 0.8')]]
     found = json.loads(result.read_text())
     assert found['true depth']['far_false'] == 0
     assert sum(found['true depth']['near']) > 0.9 * sum(found['true depth']['true'])
