@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from ..images.intrinsics import Intrinsics
-from .affine_fit import Fit, fit_affine, fit_factor
+from .affine_fit import Fit
+from .motion_fits import OPTIMISM, SAMPLES, Pool, fit_factor, region_of
 from .motion_pose import Motion, Prior, refine
 from .motion_samples import look_up, parallax, pose_sigma, triangulate
 from .motion_tracks import CornerTracker
@@ -25,17 +26,12 @@ BASELINE = 0.05         # metres at least
 PARALLAX = (1.0, 4.0)   # degrees, median: at least, and enough
 SHARED = 30             # tracks at least
 SHARED_SHARE = 0.3      # of the frame's proven ones
-SAMPLES = 20            # at least
 ACCEPTED = 0.3          # share of the tracks that must become samples
 TURNED, BENT = math.radians(10), math.radians(6)    # how far the odometry may be off
 BODY = 1.0, 5.0    # pixels: what stays, while the picture goes that far, is the robot's own body
 FLAT = 0.25             # how much d may vary around a corner, relative
 DOUBTS = 0.4, 12    # at most this share of so many comparisons may disagree with the odometry
 POSE_SIGMA = 0.15       # relative: above it the pose tells no scale
-OPTIMISM = 1.5          # by which the predicted error of the pose is too small
-POOLED = 8_000_000_000  # ns of samples that tell the shift of a relative model
-POOL = 4000             # samples
-TRUSTED_SHARE = 0.5     # of the samples must agree on the factor
 BEGINNING = 0.3, 0.1    # relative errors of a first fit at a picture's far quartile and median
 
 NO_POSE = 'the odometry tells no pose at the stamps of the images'
@@ -69,6 +65,7 @@ class _View:
     stamp: int
     ids: np.ndarray
     rays: np.ndarray
+    region: np.ndarray
     d: np.ndarray
     flat: np.ndarray
     typical: np.ndarray
@@ -102,7 +99,7 @@ class MotionFitter:
     def forget(self) -> None:
         """Drop the stream so far: its corners, keyframes and samples."""
         self._tracker.forget()
-        self._samples: deque[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = deque()
+        self._pool = Pool()
         self._disagreed: deque[bool] = deque(maxlen=DOUBTS[1])
         self._near = math.nan        # median inverse depth of the last samples, 1/m
         self._travelled = 0.0
@@ -138,7 +135,8 @@ class MotionFitter:
         seen, varies = look_up(d, tracks.rays, np.array([small.fx, small.fy]),
                                np.array([small.cx, small.cy]), width)
         self._waiting.append(_View(
-            stamp, tracks.ids, tracks.rays, seen,
+            stamp, tracks.ids, tracks.rays,
+            region_of(tracks.rays * focal + centre, width, height), seen,
             self._is_flat(d, seen, varies, scale), np.percentile(d[::8, ::8], (25, 50)),
             math.sqrt(camera.fx * camera.fy), tracks.proven))
         for view in reversed(list(self._waiting)):
@@ -208,23 +206,26 @@ class MotionFitter:
         if good.sum() < SAMPLES or share < ACCEPTED:
             return None, (f'only {good.sum()} of {len(good)} tracks agree with the motion and the '
                           f'depth')
-        sigma = OPTIMISM * pose_sigma(before, rays, motion, good)
+        sigma = OPTIMISM * pose_sigma(solved, motion, good)
         self.state = replace(self.state, pose_sigma=sigma)
         if not sigma < POSE_SIGMA:
             return None, f'the motion tells the scale to {sigma:.0%} only'
         self._near = float(np.median(solved.inverse[good]))
-        if not self._shift_known:    # which lies far away
-            good = good | (solved.far & view.flat[mine] & np.isfinite(view.d[mine]))
-        fit, reason = self._fit_samples(
-            view.stamp, view.d[mine][good], solved.inverse[good], solved.noise[good], scale)
-        if fit is None:
-            return None, reason
-        fit = fit.with_error(sigma, self._shift_known)
-        if not self._shift_known and scale is None and not (
-                fit.errors(view.typical) < BEGINNING).all():
-            return None, 'the corners so far do not tell the shift of the inverse depth'
-        self._travelled = 0.0
-        return fit, ''
+        usable = view.flat[mine] & np.isfinite(view.d[mine])
+        if self._shift_known:
+            fit, reason = fit_factor(view.d[mine], view.region[mine], usable, solved, motion,
+                                     scale is None)
+        else:
+            fit, reason = self._pool.fit(
+                view.stamp, view.d[mine], good | (solved.far & usable), solved,
+                0.0 if scale is None else scale[1])
+            if fit is not None:
+                fit = fit.with_error(sigma, False)
+                if scale is None and not (fit.errors(view.typical) < BEGINNING).all():
+                    return None, 'the corners so far do not tell the shift of the inverse depth'
+        if fit is not None:
+            self._travelled = 0.0
+        return fit, reason
 
     def _compare(self, view: _View) -> tuple[_Pair | None, str]:
         """Choose the keyframe and find the motion since then, or say why there is none."""
@@ -275,23 +276,6 @@ class MotionFitter:
             return None, ('odometry and images disagree too often: something moves before the '
                           'camera, or the odometry or scale.camera_* are wrong')
         return _Pair(key, mine, theirs, motion), ''
-
-    def _fit_samples(
-        self, stamp: int, d: np.ndarray, inverse: np.ndarray, noise: np.ndarray,
-        scale: tuple[float, float] | None,
-    ) -> tuple[Fit | None, str]:
-        if self._shift_known:
-            return fit_factor(d, inverse, 0.0, min_samples=SAMPLES, min_inliers=TRUSTED_SHARE)
-        self._samples.append((stamp, d, inverse, noise))
-        while stamp - self._samples[0][0] > POOLED:
-            self._samples.popleft()
-        pooled, y, noise = (
-            np.concatenate([each[k] for each in self._samples]) for k in (1, 2, 3))
-        if len(pooled) > POOL:
-            keep = np.random.default_rng(0).choice(len(pooled), POOL, replace=False)
-            pooled, y, noise = pooled[keep], y[keep], noise[keep]
-        return fit_affine(pooled, y, 0.0 if scale is None else scale[1],
-                          min_inliers=TRUSTED_SHARE, noise=noise)
 
 
 def _nearest(values: list[float], wanted: float) -> int:

@@ -15,14 +15,17 @@ SIGHT = 0.02        # 1/m: an inverse depth below this is no measurement
 class Triangulation:
     """Inverse depths (N,) in the second frame, and which of the tracks can be used.
 
-    noise: their errors as predicted, in 1/m. good: the tracks (N,) that are known well; far: those
-    that are known well for so far.
+    noise: their errors as predicted, in 1/m. met: the tracks (N,) whose rays meet; good: those that
+    are also known well; far: those that are known well for so far. slopes: (N, 5) of the inverse
+    depths with the steps of Motion.moved.
     """
 
     inverse: np.ndarray
     noise: np.ndarray
+    met: np.ndarray
     good: np.ndarray
     far: np.ndarray
+    slopes: np.ndarray
 
 
 def triangulate(
@@ -36,23 +39,20 @@ def triangulate(
     inverse, across, off = _solve(first, second, motion.rotation, motion.translation)
     predicted = PIXEL / (focal * np.maximum(across, 1e-9))
     typical = max(float(np.median(inverse[inverse > 0])) if (inverse > 0).any() else 0.0, SIGHT)
-    met = (np.abs(off) * focal < EPIPOLAR) & (inverse > 0) & (inverse < 50 * typical)
-    good = met & (inverse > SIGHT) & (predicted < SHARPNESS * np.maximum(inverse, 0.0))
-    far = met & ~good & (inverse < typical) & (predicted < SHARPNESS * typical)
-    return Triangulation(inverse, predicted, good, far)
-
-
-def pose_sigma(
-    first: np.ndarray, second: np.ndarray, motion: Motion, good: np.ndarray,
-) -> float:
-    """Return the relative error of the inverse depths that all share through the pose's."""
-    here, there = first[good], second[good]
-    base = _solve(here, there, motion.rotation, motion.translation)[0]
-    slope = np.zeros(5)
+    met = np.abs(off) * focal < EPIPOLAR
+    near = met & (inverse > 0) & (inverse < 50 * typical)
+    good = near & (inverse > SIGHT) & (predicted < SHARPNESS * np.maximum(inverse, 0.0))
+    far = near & ~good & (inverse < typical) & (predicted < SHARPNESS * typical)
     step = 1e-4
-    for index in range(5):
-        moved = motion.moved(step * np.eye(5)[index])
-        slope[index] = np.median((_solve(here, there, *moved)[0] - base) / base) / step
+    slopes = np.stack([
+        (_solve(first, second, *motion.moved(step * way))[0] - inverse) / step
+        for way in np.eye(5)], 1)
+    return Triangulation(inverse, predicted, met, good, far, slopes)
+
+
+def pose_sigma(solved: Triangulation, motion: Motion, good: np.ndarray) -> float:
+    """Return the relative error of the inverse depths `good` that all share through the pose's."""
+    slope = np.median(solved.slopes[good] / solved.inverse[good, None], axis=0)
     return float(np.sqrt(slope @ motion.covariance @ slope))
 
 

@@ -1,5 +1,7 @@
 """One stream's scale through time: smoothed, held when the reference goes away. No ROS here."""
+from collections import deque
 from dataclasses import dataclass, replace
+import math
 
 import numpy as np
 
@@ -8,6 +10,9 @@ from .affine_fit import Fit
 GATE = 16.0        # squared Mahalanobis distance: 4 standard deviations
 BEGINNING = 3_000_000_000    # ns within which the first fits must agree
 AGREEMENT = 0.12             # relative, at the newest one's pivot
+LAG = 1_000_000_000, 3_000_000_000    # ns between fits that show how far the scale has wandered
+LEARNT = 2.0, 10.0    # seconds: what the given drift counts for, and how long what was seen does
+WANDERED = 0.5     # relative, at most, that two fits show: more is an error
 JITTER = 0.02      # relative error of a frame's scale that its own residuals do not show
 
 
@@ -31,16 +36,20 @@ class ScaleTracker:
     """A Kalman filter over the factor's logarithm and the shift, which both walk randomly.
 
     drift: how far the scale may wander, relative, in one second (in t seconds, sqrt(t) as far).
-    persistence: fits that contradict the estimate are taken for errors until this many in a row
-    agree with each other; then the estimate jumps to them. beginning: so many fits within
-    BEGINNING must agree before there is a scale. common: a relative error that all fits share, so
-    that no mean of them is better.
+    learns: it becomes larger where fits a second apart differ by more than their errors, since the
+    network's own scale may wander. repeats: seconds in which fits repeat each other's errors, so
+    that many of them are no better than one. persistence: fits that contradict the estimate are
+    taken for errors until this many in a row agree with each other; then the estimate jumps to
+    them. beginning: so many fits within BEGINNING must agree before there is a scale. common: a
+    relative error that all fits share, so that no mean of them is better.
     """
 
     def __init__(
         self, drift: float = 0.03, persistence: int = 5, beginning: int = 1, common: float = 0.0,
+        repeats: float = 0.0, learns: bool = False,
     ):
         self.drift, self.persistence = drift, persistence
+        self.repeats, self.learns = repeats, learns
         self.beginning, self.common = beginning, common
         self.reset()
 
@@ -52,6 +61,9 @@ class ScaleTracker:
         self._pivot = 1.0      # 1/m
         self._inliers = 0.0
         self._doubted: list[tuple[int, Fit]] = []
+        self._believed: deque[tuple[int, Fit]] = deque()    # the newest, for `learns`
+        # squares of what was seen to wander, summed over seconds, and those seconds
+        self._wandered = LEARNT[0] * self.drift ** 2, LEARNT[0]
 
     def update(self, stamp: int, fit: Fit) -> bool:
         """Take the fit of the frame of this stamp in ns; return whether it was believed.
@@ -63,6 +75,7 @@ class ScaleTracker:
         fit = _with_shift(fit, self._mean[1])
         if self._distance(self._predicted(stamp), self._mean, fit) <= GATE:
             self._doubted = []
+            self._learn(stamp, fit)
             self._correct(stamp, fit)
             return True
         if self._doubted:    # do the doubted ones agree?
@@ -73,6 +86,7 @@ class ScaleTracker:
         self._doubted.append((stamp, fit))
         if len(self._doubted) < self.persistence:
             return False
+        self._learn(stamp, fit)
         self._begin(stamp, [doubted for _, doubted in self._doubted])
         return True
 
@@ -106,7 +120,9 @@ class ScaleTracker:
         self._note(stamp, fits[-1])
 
     def _correct(self, stamp: int, fit: Fit) -> None:
-        predicted, noise = self._predicted(stamp), _noise(fit)
+        predicted = self._predicted(stamp)
+        often = max(1.0, self.repeats * 1e9 / max(stamp - self._stamp, 1))
+        noise = _noise(fit) + (often - 1) * fit.covariance
         gain = predicted @ np.linalg.inv(predicted + noise)
         self._mean = self._mean + gain @ (_state(fit) - self._mean)
         keep = np.eye(2) - gain
@@ -119,8 +135,31 @@ class ScaleTracker:
     def _predicted(self, stamp: int) -> np.ndarray:
         return self._covariance + self._walk(self._pivot, stamp - self._stamp)
 
+    def _learn(self, stamp: int, fit: Fit) -> None:
+        """Learn the drift from how fits differ beyond their own errors."""
+        if not self.learns:
+            return
+        newest = self._believed[-1][0] if self._believed else stamp
+        self._believed.append((stamp, fit))
+        while stamp - self._believed[0][0] > LAG[1]:
+            self._believed.popleft()
+        before = [each for each in self._believed if stamp - each[0] >= LAG[0]]
+        if not before or (size := _size_at(before[-1][1], fit)) <= 0:
+            return
+        then, other = before[-1]
+        beyond = (math.log(size / fit.pivot) ** 2 - _pivot_variance(fit)
+                  - _pivot_variance(other)) * 1e9 / (stamp - then)
+        seconds = min((stamp - newest) / 1e9, 1.0)
+        keep = math.exp(-seconds / LEARNT[1])
+        total, weight = self._wandered
+        self._wandered = (
+            keep * total + (1 - keep) * LEARNT[0] * self.drift ** 2
+            + seconds * min(max(beyond, 0.0), WANDERED ** 2),
+            keep * weight + (1 - keep) * LEARNT[0] + seconds)
+
     def _walk(self, pivot: float, elapsed: int) -> np.ndarray:
-        variance = self.drift ** 2 * max(elapsed, 0) / 1e9
+        total, seconds = self._wandered
+        variance = max(self.drift ** 2, total / seconds) * max(elapsed, 0) / 1e9
         # half of it the shift's: where the samples are, both move the depth alike
         return variance * np.diag([0.5, 0.5 * pivot ** 2])
 
@@ -135,7 +174,8 @@ def motion_tracker(common: float) -> ScaleTracker:
     They come at a tenth of a second from each other and share their keyframe, so that a thing that
     moves before the camera may spoil many in a row alike.
     """
-    return ScaleTracker(drift=0.01, persistence=15, beginning=4, common=common)
+    return ScaleTracker(drift=0.01, persistence=15, beginning=4, common=common, repeats=3.0,
+                        learns=True)
 
 
 def _with_shift(fit: Fit, shift: float) -> Fit:

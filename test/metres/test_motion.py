@@ -41,7 +41,7 @@ def test_tracks_mend_the_odometrys_rotation_and_direction_and_keep_its_length():
     solved = triangulate(first, second, motion, FOCAL)
     error = np.log(solved.inverse[solved.good] / inverse[solved.good])
     assert solved.good.mean() > 0.5 and abs(np.median(error)) < 0.02
-    assert pose_sigma(first, second, motion, solved.good) < 0.05
+    assert pose_sigma(solved, motion, solved.good) < 0.05
 
 
 def test_a_third_of_the_tracks_on_something_that_moves_changes_little():
@@ -107,3 +107,26 @@ def test_the_first_fits_must_agree_and_no_mean_is_better_than_the_odometry():
     assert told == [False, False, False, False, True]
     scale = tracker.at(400_000_000)
     assert scale.factor == pytest.approx(1.0, rel=0.02) and scale.uncertainty >= 0.02
+
+
+def follow_jumps(jumps, seconds: int = 6):
+    """A tracker after fits, ten a second, each second of a scale that is off by so much."""
+    d, tracker, scale = np.linspace(0.1, 1, 50), motion_tracker(0.02), None
+    for index in range(10 * seconds):
+        factor = np.exp(jumps[index // 10 % len(jumps)])
+        fit = fit_factor(d, factor * d, 0.0)[0].with_error(0.05, True)
+        tracker.update(index * 100_000_000, fit)
+        scale = tracker.at(index * 100_000_000)
+    later = tracker.at((10 * seconds + 30) * 100_000_000)
+    return scale, later
+
+
+def test_fits_that_repeat_each_other_are_no_better_than_one():
+    steady, _ = follow_jumps([0.0])
+    assert steady.uncertainty > 0.03    # sixty of 0.05 each would claim 0.02, of the odometry alone
+
+
+def test_a_network_whose_scale_wanders_is_believed_for_less_long():
+    _, steady = follow_jumps([0.0])
+    _, wandering = follow_jumps([0.0, 0.2, -0.1])
+    assert steady.uncertainty < 0.06 and wandering.uncertainty > 2 * steady.uncertainty
