@@ -20,8 +20,8 @@ class SimFloorPlan:
         self._scene: Scene | None = None
 
     def publish(self, scene: Scene, stamp: int) -> None:
-        """Publish the plan of a scene that is new; stamp in ns."""
-        if scene is self._scene:
+        """Publish the plan of a scene that is new, once somebody listens; stamp in ns."""
+        if scene is self._scene or not self._publisher.get_subscription_count():
             return
         self._scene, plan = scene, floor_plan(scene)
         header = header_at(stamp, FRAME)

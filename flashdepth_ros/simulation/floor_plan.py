@@ -42,12 +42,14 @@ def floor_plan(scene: Scene, side: float = 0.05) -> FloorPlan:
     for index in range(model.ngeom):
         if model.body_mocapid[model.geom_bodyid[index]] >= 0:
             continue
-        kind = Geom(model.geom_type[index])
-        points = _filled(kind, model.geom_size[index], SPACING * side)
-        points = points @ data.geom_xmat[index].reshape(3, 3).T + data.geom_xpos[index]
-        if kind == Geom.mjGEOM_PLANE and np.ptp(points[:, 2]) < 0.01:
-            if abs(data.geom_xpos[index, 2]) < 0.01:
-                floors.append(points[:, :2])
+        kind, place = Geom(model.geom_type[index]), data.geom_xpos[index]
+        turned = data.geom_xmat[index].reshape(3, 3)
+        level = kind == Geom.mjGEOM_PLANE and abs(turned[2, 2]) > 0.99
+        if level and abs(place[2]) > 0.01:
+            continue    # a ceiling
+        points = _filled(kind, model.geom_size[index], SPACING * side) @ turned.T + place
+        if level:
+            floors.append(points[:, :2])
             continue
         height = points[:, 2]
         things.append(points[(height > HEIGHTS[0]) & (height < HEIGHTS[1]), :2])
