@@ -240,7 +240,7 @@ class Reference:
     """The node's network run by hand, with its random weights: what the node must publish."""
 
     def __init__(self, name: str = PLUMBING['model.name']):
-        self.model = build_model(name)
+        self.model = build_model(name, blank=True)
         randomise(self.model)
         # as the engine: else a value at the edge of the range may be rounded to its other side
         self.model.to(memory_format=torch.channels_last)

@@ -100,11 +100,11 @@ def load_model(spec: ModelSpec, weights: str, mapped: bool = False) -> Network:
     mapped: for as long as the file stays what it is; saves a copy of it.
     """
     if weights == 'random':
-        model = build_model(spec.name)
+        model = build_model(spec.name, blank=True)
         randomise(model)
         return model
     with torch.device('meta' if mapped else 'cpu'):
-        model = build_model(spec.name)
+        model = build_model(spec.name, blank=True)
     load_weights(model, weights, mapped)
     return model
 

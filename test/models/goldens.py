@@ -29,7 +29,7 @@ def authors_shapes(name: str) -> dict[str, tuple[int, ...]]:
 
 @functools.lru_cache(maxsize=2)  # FlashDepth-L and Full are 1.4 GB each
 def seeded_model(name: str, seed: int = 7) -> nn.Module:
-    model = build_model(name)
+    model = build_model(name, blank=True)
     randomise(model, seed)
     return model
 

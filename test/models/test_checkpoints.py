@@ -34,6 +34,20 @@ def meta_model(name):
         return build_model(name)
 
 
+@pytest.mark.parametrize('name', ['flashdepth-nano', 'vda-s', 'ovda-c8', 'depth-anything-v2-s'])
+def test_a_blank_network_takes_the_same_weights(name):
+    before = torch.get_rng_state()
+    blank = build_model(name, blank=True)
+    assert torch.equal(torch.get_rng_state(), before)  # none were drawn in vain
+    whole = build_model(name)
+    assert not torch.equal(torch.get_rng_state(), before)
+    for model in blank, whole:
+        randomise(model)
+    values = [dict([*model.named_parameters(), *model.named_buffers()]) for model in (blank, whole)]
+    assert list(values[0]) == list(values[1])
+    assert all(torch.equal(value, values[1][key]) for key, value in values[0].items())
+
+
 @pytest.mark.parametrize('wrap', [False, True])
 def test_loads_its_own(tmp_path, wrap):
     model = build_model('flashdepth-s')
