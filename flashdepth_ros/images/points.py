@@ -56,7 +56,7 @@ def fill_points(
         np.require(depth, np.float32, 'W')[::stride, ::stride],
         np.require(rgb, np.uint8, 'W')[::stride, ::stride],
         np.require(confidence, np.float32, 'W')[::stride, ::stride], x, y, organized, *heights,
-        out, out.view(np.uint32))
+        out)
 
 
 def clearing_grid(intrinsics: Intrinsics, turn: int) -> tuple[slice, slice]:
@@ -110,26 +110,44 @@ def _fill_ray_ends(depth, x, y, far, out):
 
 
 @loop('uintp(float32[:, :], uint8[:, :, :], float32[:, :], float32[::1], float32[::1], boolean, '
-      'float32, float32, float32[:, ::1], uint32[:, ::1])')
-def _fill(depth, rgb, confidence, x, y, organized, lowest, highest, out, out_bits):
+      'float32, float32, float32[:, ::1])')
+def _fill(depth, rgb, confidence, x, y, organized, lowest, highest, out):
     nan, infinity = np.float32(np.nan), np.float32(np.inf)
     coloured, judged, last = rgb.size > 0, confidence.size > 0, out.shape[1] - 1
+    z, colours = np.empty(x.size, np.float32), np.empty(x.size, np.float32)
+    bits, flat = colours.view(np.uint32), out.reshape(-1)
     count = np.uintp(0)  # unsigned, or each index might be one from the end
     for i in range(y.size):
+        line, down, number = depth[i], y[i], np.int32(0)
         for j in range(x.size):
-            z = depth[i, j]
-            up = -z * y[i]
-            known = (abs(z) < infinity) & (lowest <= up) & (up <= highest)
-            z = z if known else nan
+            z[j] = line[j]
+        for j in range(x.size):
+            up = -z[j] * down
+            known = (abs(z[j]) < infinity) & (lowest <= up) & (up <= highest)
+            z[j] = z[j] if known else nan
+            number += np.int32(known)
+        if coloured:
+            pixels = rgb[i]
+            for j in range(x.size):
+                bits[j] = (np.uint32(pixels[j, 0]) << np.uint32(16)
+                           | np.uint32(pixels[j, 1]) << np.uint32(8) | np.uint32(pixels[j, 2]))
+        if (organized or number == x.size) and coloured and not judged:  # as mostly: all of a row
+            points = flat[4 * count:4 * (count + np.uintp(x.size))]
+            for j in range(x.size):
+                points[4 * j] = z[j] * x[j]
+                points[4 * j + 1] = z[j] * down
+                points[4 * j + 2] = z[j]
+                points[4 * j + 3] = colours[j]
+            count += np.uintp(x.size)
+            continue
+        for j in range(x.size):
             # what is not known is overwritten by the next point
-            out[count, 0] = z * x[j]
-            out[count, 1] = z * y[i]
-            out[count, 2] = z
+            out[count, 0] = z[j] * x[j]
+            out[count, 1] = z[j] * down
+            out[count, 2] = z[j]
             if coloured:
-                out_bits[count, 3] = (
-                    np.uint32(rgb[i, j, 0]) << np.uint32(16)
-                    | np.uint32(rgb[i, j, 1]) << np.uint32(8) | np.uint32(rgb[i, j, 2]))
+                out[count, 3] = colours[j]
             if judged:
                 out[count, last] = confidence[i, j]
-            count += np.uintp(organized | known)
+            count += np.uintp(organized | (z[j] == z[j]))
     return count

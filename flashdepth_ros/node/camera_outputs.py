@@ -1,7 +1,9 @@
 """What is published of one camera's depth."""
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 import math
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +31,8 @@ class CameraOutputs:
     """The publishers of one camera, below `prefix`.
 
     Messages are kept and filled again. Only what somebody subscribes to is made, and each is
-    published as soon as it is made: the depth image is on its way while the cloud is made.
+    published as soon as it is made, in order: another thread hands the depth image over while the
+    cloud is made.
     """
 
     def __init__(self, topics: Topics, prefix: str):
@@ -39,6 +42,8 @@ class CameraOutputs:
         self._clearings = 0    # clouds that clear, so far
         self._publishing = 0.0
         self._messages = {}    # by publisher
+        self._beside = ThreadPoolExecutor(1, 'publishing')
+        self._under_way: tuple[Future, Publisher, Any] | None = None
         self._depth = self._publisher(Image, f'{prefix}depth/image')
         self._depth_info = self._publisher(CameraInfo, f'{prefix}depth/camera_info')
         self._points = self._publisher(PointCloud2, f'{prefix}points')
@@ -51,7 +56,7 @@ class CameraOutputs:
 
     def _publisher(self, kind: type, topic: str) -> Publisher:
         publisher = self._topics.publisher(kind, topic, self._on_problem)
-        self._messages[publisher] = kind()
+        self._messages[publisher] = publisher.message()
         return publisher
 
     def _on_problem(self, problem: str) -> None:
@@ -61,6 +66,7 @@ class CameraOutputs:
 
     def close(self) -> None:
         """Remove every topic."""
+        self._beside.shutdown()
         for publisher in self._messages:
             self._topics.remove(publisher)
 
@@ -116,8 +122,12 @@ class CameraOutputs:
         depth = self._metres(output, stream, scale, height, width, settings)
         _leave_unseen(depth, view, np.nan)
         if self._depth in wanted:
-            self._publish(self._depth, depth_to_image(
-                depth, header, settings['output.encoding'], self._messages[self._depth]))
+            image = depth_to_image(
+                depth, header, settings['output.encoding'], self._messages[self._depth])
+            if wanted & {self._preview, self._slice, *clouds}:
+                self._publish_beside(self._depth, image)
+            else:
+                self._publish(self._depth, image)
         if self._preview in wanted:
             preview = colour_depth(depth, settings['preview.near'], settings['preview.far'],
                                    settings['preview.colormap'])
@@ -130,8 +140,11 @@ class CameraOutputs:
             self._publish(self._slice, mask_to_image(mask, header, self._messages[self._slice]))
         if clouds:
             if settings['points.remove_edges']:
-                depth[flying_pixels(depth)] = np.nan
+                flying = flying_pixels(depth)
+                self._finish_publishing()    # which may read from `depth`
+                depth[flying] = np.nan
             if settings['points.min_confidence']:
+                self._finish_publishing()
                 depth[trust < settings['points.min_confidence']] = np.nan
             camera = view.intrinsics.resized(width, height)
             if self._points in wanted:
@@ -142,11 +155,30 @@ class CameraOutputs:
                 self._publish(self._clearing, depth_to_clearing_cloud(
                     depth, camera, header, self._clearings, settings['output.max_range'],
                     self._messages[self._clearing]))
+        self._finish_publishing()
         return self._publishing
 
-    def _publish(self, publisher, message) -> None:
+    def _publish(self, publisher: Publisher, message: Any) -> None:
+        self._finish_publishing()
         begin = time.perf_counter()
         publisher.publish(message)
+        self._publishing += time.perf_counter() - begin
+
+    def _publish_beside(self, publisher: Publisher, message: Any) -> None:
+        """Publish on another thread, before anything else is published here."""
+        self._finish_publishing()
+        self._under_way = self._beside.submit(publisher.publish, message), publisher, message
+
+    def _finish_publishing(self) -> None:
+        """Wait for what is published on another thread, or do it, if that has not begun yet."""
+        if self._under_way is None:
+            return
+        (future, publisher, message), self._under_way = self._under_way, None
+        begin = time.perf_counter()
+        if future.cancel():
+            publisher.publish(message)
+        else:
+            future.result()
         self._publishing += time.perf_counter() - begin
 
     def _wanted(self, has_camera: bool, believed: bool, settings: Settings) -> set:
@@ -174,6 +206,7 @@ class CameraOutputs:
         height: int, width: int, settings: Settings,
     ) -> np.ndarray:
         """Plane (h, w) -> depth (height, width) in metres, NaN without a scale."""
+        self._finish_publishing()    # of the frame before, had that failed meanwhile
         if settings['output.encoding'] == '32FC1':
             depth = depth_view(self._messages[self._depth], height, width)  # published from there
         else:

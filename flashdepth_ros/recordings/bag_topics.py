@@ -95,15 +95,15 @@ class BagTopics:
     def publisher(self, kind: type, topic: str, problem: Callable[[str], None]) -> 'BagPublisher':
         name = self.relative(topic)
         if name not in self._wanted:
-            return BagPublisher(None)
+            return BagPublisher(kind, None)
         full = self.name(topic)
         if name == 'depth/image' and self._compress:
             full += SUFFIX
             self.made[full] = BagTopic(full, COMPRESSED, 0)
-            return BagPublisher(lambda message: self._write(full, self._now, serialised(
+            return BagPublisher(kind, lambda message: self._write(full, self._now, serialised(
                 depth_to_compressed(message, self._compress, *self.ranges))))
         self.made[full] = BagTopic(full, type_name(kind), 0, _definition(kind))
-        return BagPublisher(lambda message: self._write(
+        return BagPublisher(kind, lambda message: self._write(
             full, self._now, serialised(message)))
 
     def remove(self, publisher: Any) -> None:
@@ -142,8 +142,8 @@ class BagSubscription:
 class BagPublisher:
     """Writes messages, or is there for nobody."""
 
-    def __init__(self, write: Callable[[Any], None] | None):
-        self._write = write
+    def __init__(self, kind: type, write: Callable[[Any], None] | None):
+        self.message, self._write = kind, write
 
     def publish(self, message: Any) -> None:
         if self._write is not None:

@@ -14,7 +14,10 @@ from ..images.points import (
     fill_ray_ends,
     grid_size,
 )
-from .message import data_view
+from .message import data_view, fields_of
+from .outgoing import Outgoing
+
+Kept = PointCloud2 | Outgoing
 
 _FIELDS = {names: [
     PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
@@ -25,8 +28,8 @@ _FIELDS = {names: [
 def depth_to_cloud(
     depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, header: Header,
     stride: int = 1, organized: bool = False, heights: tuple[float, float] = ANY_HEIGHT,
-    voxel: float = 0.0, out: PointCloud2 | None = None, confidence: np.ndarray | None = None,
-) -> PointCloud2:
+    voxel: float = 0.0, out: Kept | None = None, confidence: np.ndarray | None = None,
+) -> Kept:
     """Depth (H, W) in metres and colours -> PointCloud2, into `out` where given.
 
     rgb, intrinsics, stride, heights: as fill_points takes them. organized: keep the grid, with NaN
@@ -57,8 +60,8 @@ def depth_to_cloud(
 
 def depth_to_clearing_cloud(
     depth: np.ndarray, intrinsics: Intrinsics, header: Header, turn: int, far: float,
-    out: PointCloud2 | None = None,
-) -> PointCloud2:
+    out: Kept | None = None,
+) -> Kept:
     """Depth (H, W) in metres -> where the rays end that clear a costmap, into `out` where given.
 
     turn: of how many such clouds it is; each has other pixels. far: the depth at which the rays
@@ -76,8 +79,8 @@ def depth_to_clearing_cloud(
 
 def points_to_cloud(
     points: np.ndarray, colours: np.ndarray | None, organized: bool, header: Header,
-    out: PointCloud2 | None = None,
-) -> PointCloud2:
+    out: Kept | None = None,
+) -> Kept:
     """Points (H, W, 3) float32 with NaN for no value -> PointCloud2, into `out` where given.
 
     colours: (H, W) float32 with the bits that fill_points gives them, or None for no field rgb.
@@ -95,19 +98,20 @@ def points_to_cloud(
 
 
 def _describe(
-    message: PointCloud2, height: int, width: int, names: tuple[str, ...], is_dense: bool,
+    message: Kept, height: int, width: int, names: tuple[str, ...], is_dense: bool,
     header: Header,
-) -> PointCloud2:
+) -> Kept:
     """Say what the first height * width points in the message's data are; cut off the rest.
 
     names: of the fields after x, y and z.
     """
-    message.header = header
-    message.height, message.width = height, width
-    message.fields = _FIELDS[names]
-    message.is_bigendian = False
-    message.is_dense = is_dense
-    message.point_step = 4 * (3 + len(names))
-    message.row_step = message.point_step * width
-    data_view(message, message.row_step * height)
+    fields = fields_of(message)
+    fields.header = header
+    fields.height, fields.width = height, width
+    fields.fields = _FIELDS[names]
+    fields.is_bigendian = False
+    fields.is_dense = is_dense
+    fields.point_step = 4 * (3 + len(names))
+    fields.row_step = fields.point_step * width
+    data_view(message, fields.row_step * height)
     return message

@@ -6,7 +6,10 @@ from std_msgs.msg import Header
 from ..images.encodings import ENCODINGS, Encoding, encoding_of
 from ..images.levels import Levels
 from .bridge import bridge_problem, bridge_to_rgb
-from .message import MAX_SIDE, MessageError, data_view
+from .message import MAX_SIDE, MessageError, data_view, fields_of
+from .outgoing import Outgoing
+
+Kept = Image | Outgoing
 
 
 def check_image(message: Image) -> None:
@@ -75,24 +78,24 @@ def image_to_rgb(message: Image, levels: Levels | None = None) -> np.ndarray:
         pixels[..., 0] if encoding.channels == 1 else pixels, levels or Levels(16))
 
 
-def rgb_to_image(rgb: np.ndarray, header: Header, out: Image | None = None) -> Image:
+def rgb_to_image(rgb: np.ndarray, header: Header, out: Kept | None = None) -> Kept:
     """RGB (H, W, 3) uint8 -> Image rgb8, into `out` where given."""
     return _fill_image(out or Image(), rgb, 'rgb8', header)
 
 
-def mask_to_image(mask: np.ndarray, header: Header, out: Image | None = None) -> Image:
+def mask_to_image(mask: np.ndarray, header: Header, out: Kept | None = None) -> Kept:
     """Mask (H, W) uint8 -> Image mono8, into `out` where given."""
     return _fill_image(out or Image(), mask, 'mono8', header)
 
 
-def bgr_to_image(bgr: np.ndarray, header: Header, out: Image | None = None) -> Image:
+def bgr_to_image(bgr: np.ndarray, header: Header, out: Kept | None = None) -> Kept:
     """BGR (H, W, 3) uint8 -> Image bgr8, into `out` where given."""
     return _fill_image(out or Image(), bgr, 'bgr8', header)
 
 
 def depth_to_image(
-    depth: np.ndarray, header: Header, encoding: str = '32FC1', out: Image | None = None,
-) -> Image:
+    depth: np.ndarray, header: Header, encoding: str = '32FC1', out: Kept | None = None,
+) -> Kept:
     """Depth (H, W) float32 in metres -> Image, into `out` where given (REP 118).
 
     32FC1 keeps NaN and the infinities (REP 117). 16UC1 is millimetres, with 0 for everything that
@@ -129,7 +132,7 @@ def image_to_depth(message: Image, far: bool = False) -> np.ndarray:
     return depth
 
 
-def depth_view(message: Image, height: int, width: int) -> np.ndarray:
+def depth_view(message: Kept, height: int, width: int) -> np.ndarray:
     """Return the memory of a message that will be a depth image 32FC1, (height, width) float32.
 
     depth_to_image then has nothing to copy.
@@ -137,12 +140,13 @@ def depth_view(message: Image, height: int, width: int) -> np.ndarray:
     return data_view(message, 4 * height * width).view(np.float32).reshape(height, width)
 
 
-def _fill_image(message: Image, pixels: np.ndarray, encoding: str, header: Header) -> Image:
-    message.header = header
-    message.height, message.width = pixels.shape[:2]
-    message.encoding = encoding
-    message.is_bigendian = 0
-    message.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels[0].nbytes
+def _fill_image(message: Kept, pixels: np.ndarray, encoding: str, header: Header) -> Kept:
+    fields = fields_of(message)
+    fields.header = header
+    fields.height, fields.width = pixels.shape[:2]
+    fields.encoding = encoding
+    fields.is_bigendian = 0
+    fields.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels[0].nbytes
     view = data_view(message, pixels.nbytes).view(pixels.dtype).reshape(pixels.shape)
     if view.ctypes.data != pixels.ctypes.data:
         view[...] = pixels

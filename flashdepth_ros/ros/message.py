@@ -12,6 +12,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
+from .outgoing import Outgoing
+
 SECOND = 1_000_000_000  # ns
 MAX_SIDE = 16384  # larger images are taken for damaged messages
 
@@ -59,8 +61,15 @@ def serialised_stamp(data: bytes) -> int:
     return sec * SECOND + nanosec
 
 
-def data_view(message: Image | PointCloud2, size: int) -> np.ndarray:
+def fields_of(message: Image | PointCloud2 | Outgoing) -> Any:
+    """Return the message whose fields, all but its data, are to be set."""
+    return message.fields if isinstance(message, Outgoing) else message
+
+
+def data_view(message: Image | PointCloud2 | Outgoing, size: int) -> np.ndarray:
     """Return the message's data, brought to `size` bytes, as a writable uint8 view."""
+    if isinstance(message, Outgoing):
+        return message.data(size)
     data = message.data
     if len(data) != size:
         if len(data) > size:

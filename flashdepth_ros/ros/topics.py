@@ -12,11 +12,15 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from .events import PublisherEventCallbacks
 from .graph import compressed_topic
 from .matching_subscription import MatchingSubscription
+from .outgoing import NodePublisher
 from .qos import DEPTH, newest_reliable
 
 
 class Publisher(Protocol):
     """Hands messages of one topic over."""
+
+    def message(self) -> Any:
+        """Return a message that may be filled and published again and again."""
 
     def publish(self, message: Any) -> None: ...
 
@@ -54,7 +58,7 @@ class Topics(Protocol):
     def publisher(self, kind: type, topic: str, problem: Callable[[str], None]) -> Publisher:
         """Return a topic's publisher. problem: is told what keeps subscribers from it."""
 
-    def remove(self, publisher: Publisher) -> None:
+    def remove(self, publisher: Any) -> None:
         """Remove a publisher."""
 
     def follow_transforms(self, tf2: ModuleType, buffer: Any) -> Callable[[], None]:
@@ -109,18 +113,20 @@ class NodeTopics:
                   depth: int = DEPTH) -> MatchingSubscription:
         return MatchingSubscription(self._node, kind, topic, callback, self._group, depth)
 
-    def publisher(self, kind: type, topic: str, problem: Callable[[str], None]):
+    def publisher(
+        self, kind: type, topic: str, problem: Callable[[str], None],
+    ) -> NodePublisher:
         def on_incompatible_qos(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             problem(f'{topic}: a subscriber wants another quality of service ({policy}), so '
                     f'nothing is exchanged')
-        return self._node.create_lifecycle_publisher(
+        return NodePublisher(self._node.create_lifecycle_publisher(
             kind, topic, newest_reliable(),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible_qos))
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible_qos)), kind)
 
-    def remove(self, publisher: Any) -> None:
-        self._node.destroy_lifecycle_publisher(publisher)
+    def remove(self, publisher: NodePublisher) -> None:
+        self._node.destroy_lifecycle_publisher(publisher.publisher)
 
     def follow_transforms(self, tf2: ModuleType, buffer: Any) -> Callable[[], None]:
         return tf2.TransformListener(buffer, self._node).unregister
