@@ -1,10 +1,14 @@
 """The cloud and the pictures that parameters describe."""
+import time
+
 import numpy as np
+from numpy.testing import assert_allclose
 from rclpy.parameter import Parameter
 from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import Image, PointCloud2
 
 from flashdepth_ros.images.points import clearing_grid
+from flashdepth_ros.ros import outgoing
 from flashdepth_ros.ros.image_messages import depth_to_image
 from flashdepth_ros.ros.message import header_at, stamp_to_ns
 
@@ -46,6 +50,20 @@ def test_points_change_with_the_parameters_while_active(rig):
     set_parameters(node, points__remove_edges=False, points__color=False)
     cloud_of(node, 6 * SECOND)
     assert node.received['points'][-1].point_step == 12
+
+
+def test_the_depth_image_stays_whole_while_the_cloud_loses_its_edges(rig, reference, monkeypatch):
+    publish = outgoing._publish
+
+    def hesitate(*arguments) -> bool:
+        time.sleep(0.1)    # while the cloud is made
+        return publish(*arguments)
+    monkeypatch.setattr(outgoing, '_publish', hesitate)
+    node = rig(**{'points.stride': 1, 'points.remove_edges': True}).activate()
+    points = cloud_of(node, SECOND)
+    depth = to_array(node.received['depth/image'][-1])
+    assert_allclose(depth, reference.reset().depth(street(1)[0]), rtol=1e-4)
+    assert 0 < len(points) < np.isfinite(depth).sum()
 
 
 def test_clouds_at_a_limited_rate(rig):
