@@ -11,8 +11,9 @@ from flashdepth_ros.images import cubic, loops, points, resampling
 
 # of this room: other rooms have loops too
 LOOPS = [each for each in loops._LOOPS if each.function.__module__.startswith(loops.__package__)]
-PROGRAM = """
-from flashdepth_ros.images import cubic, loops, points, resampling
+FILES = sorted({each.function.__module__.rpartition('.')[2] for each in LOOPS})
+PROGRAM = f"""
+from flashdepth_ros.images import loops, {', '.join(FILES)}
 import numpy as np
 loops.compile_loops()
 assert (resampling.resize_aligned(np.ones((3, 4), np.float32), 6, 8) == 1).all()
