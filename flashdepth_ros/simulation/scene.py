@@ -14,7 +14,7 @@ AWAY = np.array([1000.0, 1000.0])  # farther than any camera sees
 FRONT = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # optical frame in a frame x ahead, z up
 
 
-def _turned(axis: int, angle: float) -> np.ndarray:
+def turned(axis: int, angle: float) -> np.ndarray:
     """Return the rotation (3, 3) about axis x, y or z (0, 1, 2)."""
     c, s = math.cos(angle), math.sin(angle)
     rotation = np.eye(3)
@@ -103,7 +103,7 @@ class Scene:
         place, heading = self.path.at(time)
         heading += self.carriage.sway * math.sin(3 * 2 * math.pi * time / self.period)
         return (np.array([*place, self.carriage.height]),
-                _turned(2, heading) @ _turned(1, self.carriage.pitch))
+                turned(2, heading) @ turned(1, self.carriage.pitch))
 
     def wheel_pose(self, stamp: int) -> np.ndarray:
         """Return what wheels tell of the camera's pose, as `pose`, at a time in ns."""
@@ -122,7 +122,7 @@ class Scene:
         slow = 2 * math.pi * time / self.period
         heading += ride.sway * math.sin(3 * slow)
         pitch = ride.pitch + ride.nod * (0.6 * math.sin(2 * slow + 1) + 0.4 * math.sin(angle))
-        rotation = _turned(2, heading) @ _turned(1, pitch) @ _turned(
+        rotation = turned(2, heading) @ turned(1, pitch) @ turned(
             0, ride.roll * math.sin(angle / 2 if waves % 2 == 0 else angle))
         pose = np.eye(4)
         pose[:3, :3] = rotation @ FRONT

@@ -14,13 +14,17 @@ from ..images.picture_statistics import (
     thumbnail,
 )
 from ..images.scene_change import SceneChange
+from ..images.sudden_cover import RecentViews
 
-GOOD, FROZEN = 'good', 'frozen'
+GOOD, FROZEN, BLANK, BRIGHT = 'good', 'frozen', 'blank', 'bright'
 BLIND = ('black', 'over-exposed', 'covered')  # states in which a picture tells no depth
+# what a single picture of a blank wall or of a bright room cannot be told from
+LOOKS = {BLANK: 'covered', BRIGHT: 'over-exposed'}
 
 # seconds after which a state that spoils depth without ending it is told, and a blind camera is an
 # error
 PATIENCE = 1.0
+LEAST_DETAIL = 5  # levels a pixel: see PictureStatistics
 STAY = 1.25      # a state is left where its numbers are so many times better than its threshold
 EQUAL = 0.99     # share of a thumbnail's pixels that stay the same in a frozen picture,
 REPEATS = 10     # in so many pairs in a row, over a second
@@ -29,10 +33,14 @@ RARELY = 5       # frames from one scene cut to the next at least
 
 REMEDIES = {
     'black': 'the images are black: take the cap off the lens, or switch on a light',
+    BRIGHT: 'the images are white nearly everywhere, and depth less exact: let the driver expose '
+            'for less time',
     'over-exposed': 'the images are white nearly everywhere: let the driver expose for less time, '
                     'or turn the camera away from the light',
-    'covered': 'the images show nothing but one even tone: is something before the lens, or is it '
-               'fogged? Clear it (a blank wall that fills the image looks the same)',
+    'covered': 'something came before the lens: the images show nothing but one even tone. '
+               'Clear it',
+    BLANK: 'the images show nothing but one even tone, and depth is less exact: a blank wall fills '
+           'them or, if there is none, the lens is covered or fogged: clear it',
     'dark': 'the images are dark, and depth less exact: let the driver expose for longer, or '
             'switch on a light',
     'blurred': 'the images are blurred, and depth less exact: clean the lens, or focus it',
@@ -53,7 +61,8 @@ def _state(numbers: PictureStatistics, margins: dict[str, float]) -> str:
         return 'over-exposed'
     dark = is_below('dark', numbers.brightness, 40)
     # in the dark every step is small, but not beside the others
-    if is_below('covered', numbers.detail, 5) and (not dark or is_below('covered', relative, 0.3)):
+    if is_below('covered', numbers.detail, LEAST_DETAIL) and (
+            not dark or is_below('covered', relative, 0.3)):
         return 'covered'
     if dark:
         return 'dark'
@@ -110,6 +119,8 @@ class CameraHealth:
         self._shown, self._began = GOOD, 0.0      # what single pictures show, since when
         self._equal, self._equal_since = 0, 0.0   # pairs of equal pictures, since when
         self._since_cut = RARELY                  # frames
+        self._views = RecentViews()
+        self._blind = '', -np.inf                 # the last blind state, and until when
 
     def judge(self, rgb: np.ndarray, time: float, scene_cut: float = 0.0) -> Judgment:
         """Take in an image (H, W, 3) uint8 that came at a time in seconds, which only advances.
@@ -118,7 +129,12 @@ class CameraHealth:
         """
         grey, before = thumbnail(rgb), self.thumbnail
         numbers = picture_statistics(grey)
-        shown = _state(numbers, {self._shown: STAY})
+        shown = self._by_way_in(
+            _state(numbers, {LOOKS.get(self._shown, self._shown): STAY}), time, rgb)
+        if shown in BLIND:
+            self._blind = shown, time
+        if shown not in ('black', 'covered'):
+            self._views.add(time, grey, rgb)
         self._since_cut += 1
         cut = False
         if (scene_cut and self._since_cut > RARELY and shown == self._shown == GOOD
@@ -145,3 +161,21 @@ class CameraHealth:
             since = time if before is None or self.newest.state != GOOD else self.newest.since
         self.thumbnail, self.newest = grey, Judgment(state, since, numbers, cut)
         return self.newest
+
+    def _by_way_in(self, shown: str, time: float, rgb: np.ndarray) -> str:
+        """Return what a picture shows, where the pictures before it may tell more.
+
+        A robot that stands before a wall, or drives through a white room, must not be blinded on a
+        guess. Those come slowly, or were in view before; a cover or a wrong exposure does not.
+        """
+        state, until = self._blind
+        lately = time - until <= PATIENCE  # what moves on a lens may let a picture through
+        if shown == 'covered':
+            cover = self._shown != BLANK and (
+                (lately and state != 'over-exposed') or self._views.cover(time, rgb))
+            return shown if cover else BLANK
+        if shown == 'over-exposed':
+            sudden = self._shown != BRIGHT and (
+                (lately and state == shown) or self._views.turned_white(time))
+            return shown if sudden else BRIGHT
+        return shown

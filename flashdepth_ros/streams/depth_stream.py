@@ -10,6 +10,7 @@ from ..images.optical_flow import OpticalFlow
 from ..images.resampling import resize_aligned
 from ..images.temporal_filter import TemporalFilter
 from ..models import prepare_frame
+from ..models.network import newest
 from .log_depth import LogDepth
 from .point_maps import PointMaps
 
@@ -167,12 +168,14 @@ def step_together(
 
 @torch.inference_mode()
 def _sums(outputs: torch.Tensor, state: State) -> torch.Tensor:
-    """Return a number for each stream (N,) that is finite where its output and its state are.
+    """Return a number for each stream (N,) that is finite where its output and its new state are.
 
-    A sum is the fastest pass over memory that nothing but finite values leaves finite.
+    A sum is the fastest pass over memory that nothing but finite values leaves finite. Of what is
+    remembered frame by frame the newest is enough: the older was summed before it, and a step that
+    reads anything else gives no finite output, whatever its weights (0 times NaN is NaN).
     """
     sums = outputs.flatten(1).sum(1, dtype=torch.float32)
-    for value in state.values():
+    for value in newest(state).values():
         if value.is_floating_point():
             sums += value.flatten(1).sum(1, dtype=torch.float32)
     return sums

@@ -14,11 +14,26 @@ from tqdm import tqdm
 
 from ..files.sources import open_source
 from ..node.parameter_table import PARAMETERS
-from ..streams.camera_health import BLIND, FROZEN, GOOD, PATIENCE, CameraHealth
+from ..streams.camera_health import (
+    BLANK,
+    BLIND,
+    BRIGHT,
+    FROZEN,
+    GOOD,
+    LEAST_DETAIL,
+    PATIENCE,
+    CameraHealth,
+)
 
 RATE = 10.0
 FRAMES = 40        # of a drive, without --max-frames
 BEFORE, LASTS, AFTER = 5, 15, 3  # frames of an event
+# frames in which a thing that covers the lens slides over it
+SLIDES = {2: 'in 2 frames', 3: 'in 3 frames'}
+SLIDING = ('finger', 'lit finger', 'fog')
+# what a camera does before a wall: metres a second ahead, radians a second on the spot
+WALLS = {'drives up to a wall, 0.5 m/s': (0.5, False),
+         'turns to a wall, 1 rad/s': (1.0, True), '2.7 rad/s': (2.7, True)}
 KEPT = 6           # pictures of each scene, for cuts
 CUTS = 500         # between scenes
 SCENE_CUT = PARAMETERS['stream.scene_cut'].default
@@ -29,8 +44,10 @@ def camera_health_tables(options: argparse.Namespace) -> str:
     from ..simulation import Renderer
     from ..simulation.effects import NONE, USUAL
     from ..simulation.sequences import drive_through
+    from ..simulation.walls import drive_to_wall
     ordinary: dict[str, Counter] = {}
     events: dict[str, list[_Found]] = {}
+    walls: dict[str, Counter] = {}
     kept: list[list[np.ndarray]] = []
     with Renderer(options.size[0], options.size[1], options.hfov) as renderer:
         for seed in tqdm(options.seeds, unit='scene', disable=None):
@@ -41,13 +58,17 @@ def camera_health_tables(options: argparse.Namespace) -> str:
                 ordinary.setdefault(name, Counter()).update(_ordinary(pictures[::step], seed))
             for kind, found in _events(pictures, seed):
                 events.setdefault(kind, []).append(found)
+            for name, (speed, turning) in WALLS.items():
+                walls.setdefault(name, Counter()).update(_before_wall(
+                    frame.rgb for frame in drive_to_wall(renderer, seed, speed, turning)))
             kept.append(pictures[::max(1, len(pictures) // (KEPT - 1))])
     for video in options.videos:
         with open_source(str(video)) as source:
             pictures = [frame.rgb for frame in itertools.islice(source, options.max_frames)]
         for step, name in (1, video.name), (3, f'{video.name}, every third frame'):
             ordinary[name] = _ordinary(pictures[::step], video.name)
-    return '\n\n'.join((_ordinary_table(ordinary), _event_table(events), _cut_table(kept)))
+    return '\n\n'.join((_ordinary_table(ordinary), _wall_table(walls), _event_table(events),
+                        _cut_table(kept)))
 
 
 def _ordinary(pictures: Iterable[np.ndarray], name: object) -> Counter:
@@ -67,6 +88,19 @@ def _ordinary(pictures: Iterable[np.ndarray], name: object) -> Counter:
     return counts
 
 
+def _before_wall(pictures: Iterable[np.ndarray]) -> Counter:
+    """Count the frames of a drive to a wall, and what is told; nothing if that shows detail."""
+    health = CameraHealth()
+    judgments = [health.judge(rgb, index / RATE) for index, rgb in enumerate(pictures)]
+    plain = [each.numbers is not None and each.numbers.detail < LEAST_DETAIL for each in judgments]
+    if not any(plain):
+        return Counter()
+    counts = Counter[str](each.state for each in judgments)
+    counts.update({'drives': 1, 'frames': len(plain), 'without detail': sum(plain),
+                   'drives covered': int(counts['covered'] > 0)})
+    return counts
+
+
 class _Found:
     """What was told of one event: the share of its frames, after how many seconds, until when."""
 
@@ -82,27 +116,45 @@ class _Found:
 def _events(pictures: list[np.ndarray], seed: int) -> Iterable[tuple[str, _Found]]:
     """Yield what is told of each kind of event, if it happens in the midst of the pictures."""
     from ..simulation.events import BLURS, CUT, KINDS, happen
-    for kind in KINDS:
-        if kind == CUT:
-            continue
+    tries = [(kind, 1) for kind in KINDS if kind != CUT]
+    for kind, frames in [*tries, *((kind, frames) for kind in SLIDING for frames in SLIDES)]:
         health, states = CameraHealth(), []
         for index, rgb in enumerate(pictures[:BEFORE + LASTS + AFTER]):
             if BEFORE <= index < BEFORE + LASTS:
-                rgb = pictures[BEFORE - 1] if kind == FROZEN else happen(kind, rgb, seed, index)
+                event = pictures[BEFORE - 1] if kind == FROZEN else happen(kind, rgb, seed, index)
+                rgb = _slid(rgb, event, (index - BEFORE + 1) / frames)
             states.append(health.judge(rgb, index / RATE).state)
         # the frames of the first second are not due where depth goes on
         due = round(PATIENCE * RATE) if kind in (*BLURS, '1/8', FROZEN) else 0
-        yield kind, _Found(states, due)
+        yield f'{kind} {SLIDES.get(frames, "")}'.strip(), _Found(states, due + frames - 1)
+
+
+def _slid(rgb: np.ndarray, cover: np.ndarray, share: float) -> np.ndarray:
+    """Return a picture (H, W, 3) of which a cover hides a share, from the left, softly."""
+    if share >= 1:
+        return cover
+    across = np.arange(rgb.shape[1]) / rgb.shape[1]
+    weight = 1 / (1 + np.exp(40 * (across - share)))[:, None]
+    return (rgb * (1 - weight) + cover * weight).astype(np.uint8)
 
 
 def _ordinary_table(ordinary: dict[str, Counter]) -> str:
-    told = (*BLIND, 'dark', 'blurred', FROZEN, 'cut')
+    told = (*BLIND, BLANK, BRIGHT, 'dark', 'blurred', FROZEN, 'cut')
     rows = [['pictures of', 'frames', *told, 'in', 'ms a frame']]
     for name, counts in ordinary.items():
         where = sorted(str(key[1]) for key in counts if isinstance(key, tuple))
         rows.append([name, str(counts['frames']), *(str(counts[each]) for each in told),
                      ', '.join(where[:6]) + ('' if len(where) <= 6 else ', …'),
                      f'{counts["microseconds"] / counts["frames"] / 1000:.2f}'])
+    return _markdown(rows)
+
+
+def _wall_table(walls: dict[str, Counter]) -> str:
+    told = (BLANK, BRIGHT, 'over-exposed', 'covered')
+    rows = [['a camera that', 'drives', 'frames', 'without detail', *told, 'drives with covered']]
+    for name, counts in walls.items():
+        rows.append([name, *(str(counts[each]) for each in (
+            'drives', 'frames', 'without detail', *told, 'drives covered'))])
     return _markdown(rows)
 
 

@@ -8,12 +8,14 @@ import numpy as np
 
 from ..images.confidence import UNCERTAIN
 from ..images.resampling import resize_aligned
+from ..scoring import metrics
 from ..scoring.confidence import (
     calibration,
     confidence_table,
     plot_sparsification,
     score_confidence,
 )
+from ..scoring.moved import moved_error
 from ..scoring.sequences import Cameras, FrameStore, mean_scores, score, table
 from .evaluation_sources import StreamingModel, simulated_pictures
 
@@ -48,20 +50,29 @@ def confidence_report(options: argparse.Namespace, folder: Path) -> tuple[str, d
 def filter_report(options: argparse.Namespace, folder: Path) -> tuple[str, dict]:
     """Return the table of --filter, means over the scenes, and its numbers."""
     every: dict[str, list] = {'no filter': [], 'filtered': []}
+    every_moved: dict[str, list[float]] = {name: [] for name in every}
     for each in _sequences(options, folder):
         for name, predictions in (('no filter', each.raw), ('filtered', each.filtered)):
-            every[name].append(score(predictions, each.truth, options.align, False,
-                                     options.max_depth, each.cameras))
+            scores = score(predictions, each.truth, options.align, False, options.max_depth,
+                           each.cameras)
+            every[name].append(scores)
+            every_moved[name].append(
+                moved_error(predictions, each.truth, scores, options.max_depth))
+    moved = {name: metrics.mean(errors) for name, errors in every_moved.items()}
     means = {name: mean_scores(scores) for name, scores in every.items()}
     before, after = means.values()
     alpha, delta = options.smoothing
     changes = (f'with alpha {alpha:g} and delta {delta:g}: change error '
                f'{after.change_error / before.change_error - 1:+.0%}, '
                f'TAE {after.tae_percent / before.tae_percent - 1:+.0%}, '
-               f'δ1 {after.delta1 - before.delta1:+.4f}')
+               f'δ1 {after.delta1 - before.delta1:+.4f}, '
+               f'where it moved {moved["filtered"] - moved["no filter"]:+.4f}')
     rows = table(list(means), options.align, list(means.values())).splitlines()
-    return '\n'.join([*rows[:4], '', changes]), {
-        'model': options.model, **{name: each.numbers() for name, each in means.items()}}
+    cells = ['moved ↓', '---', *(f'{error:.4f}' for error in moved.values())]
+    return '\n'.join([*(f'{row} {cell} |' for row, cell in zip(rows[:4], cells, strict=True)), '',
+                      changes]), {
+        'model': options.model,
+        **{name: {**each.numbers(), 'moved': moved[name]} for name, each in means.items()}}
 
 
 def _sequences(options: argparse.Namespace, folder: Path) -> Iterator[_Sequence]:

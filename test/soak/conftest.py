@@ -19,6 +19,7 @@ NUMBERS = {  # short, full
     'loops': (3, 1_000),
     'peers': (3, 500),
     'signals': (1, 100),
+    'driving': (3, 600),  # seconds of a simulated robot
     'driven': (5, 200),  # frames of each size that a driver publishes
     'misbehaving': (6, 1_800),  # seconds
     'starts': (4, 1_000),  # signals during the start of each node, at most one every 20 ms

@@ -11,7 +11,10 @@ from flashdepth_ros.streams.camera_health import CameraHealth
 
 needs_egl()
 
+from flashdepth_ros.simulation import Renderer, make_scene  # noqa: E402
 from flashdepth_ros.simulation.events import BLURS, happen  # noqa: E402
+from flashdepth_ros.simulation.sequences import drive_scene  # noqa: E402
+from flashdepth_ros.simulation.walls import drive_to_wall  # noqa: E402
 
 RNG = np.random.default_rng(11)
 # edges and flat parts of all sizes, a little noise
@@ -91,6 +94,70 @@ def test_a_blind_camera_is_told_at_once(event, state):
         assert judgment.words(act=True).endswith('until then') and judgment.words(act=False)
     assert health.judge(PICTURES[3], 8.0).words(act=True) is None
     assert (health.newest.since, health.blind_frames) == (8.0, 0)
+
+
+@pytest.fixture(scope='module')
+def renderer():
+    with Renderer(160, 120) as renderer:
+        yield renderer
+
+
+def states_of(pictures, health: CameraHealth | None = None, begin: float = 0.0) -> list[str]:
+    health = health or CameraHealth()
+    return [health.judge(picture, begin + i / 10).state for i, picture in enumerate(pictures)]
+
+
+def test_a_wall_that_comes_nearer_or_into_view_is_no_cover(renderer):
+    for pictures in (
+            # a drive that comes near to a white wall
+            [frame.rgb for frame in drive_scene(renderer, make_scene(1), 20, first=206)],
+            [frame.rgb for frame in drive_to_wall(renderer, 960005, 0.5)],
+            [frame.rgb for frame in drive_to_wall(renderer, 960005, 1.5, turning=True)]):
+        plain = [picture_statistics(thumbnail(picture)).detail < 5 for picture in pictures]
+        assert sum(plain) >= 10
+        first = plain.index(True)
+        assert set(states_of(pictures)) <= {'good', 'blank'}
+        # as where it starts before the wall, and nothing tells what came before
+        assert set(states_of(pictures[first:])) <= {'good', 'blank'}
+        # but not after another place
+        assert states_of([PICTURES[0][::2, ::2], pictures[first]]) == ['good', 'covered']
+
+
+@pytest.mark.parametrize('event', ['finger', 'lit finger', 'fog'])
+@pytest.mark.parametrize('frames', [1, 2, 3])
+def test_a_cover_may_slide_before_the_lens_and_let_a_picture_through(event, frames):
+    pictures = [picture.copy() for picture in PICTURES[:20]]
+    for i, picture in enumerate(pictures[5:], start=5):
+        width = min(320, 320 * (i - 4) // frames)
+        picture[:, :width] = happen(event, picture, 0, i)[:, :width]
+    pictures[14] = PICTURES[14]
+    states = states_of(pictures)
+    covered = 4 + frames
+    assert states[:covered] == ['good'] * covered and states[14] == 'good'
+    assert states[covered:14] + states[15:] == ['covered'] * (19 - covered)
+
+
+def test_where_nothing_was_seen_before_a_picture_without_detail_blinds_nobody():
+    fog = [happen('fog', picture, 0, i) for i, picture in enumerate(PICTURES)]
+    assert states_of(fog) == ['good'] * 10 + ['blank'] * 20
+    health = CameraHealth()
+    health.judge(PICTURES[0], 0.0)  # too long ago
+    assert states_of(fog[:15], health, 5.0) == ['good'] * 10 + ['blank'] * 5
+    # a lens cap, of which a raised gain makes noise
+    health = CameraHealth()
+    assert states_of([np.zeros_like(fog[0])] * 3 + fog[:5], health) == ['black'] * 3 + [
+        'covered'] * 5
+
+
+def test_a_bright_room_is_told_and_a_wrong_exposure_blinds():
+    def brighter(*gains):
+        return [np.clip(picture * float(gain), 0, 255).astype(np.uint8)
+                for picture, gain in zip(PICTURES, gains, strict=False)]
+    slowly = states_of(brighter(1, 1.5, 2, 3, 3, 3, 3, *[6] * 15, 1))
+    began = slowly.index('bright')
+    assert slowly == ['good'] * began + ['bright'] * (22 - began) + ['good'] and began < 20
+    assert states_of(brighter(1, 1, *[6] * 5, 1)) == ['good'] * 2 + ['over-exposed'] * 5 + ['good']
+    assert states_of(brighter(*[6] * 3)) == ['over-exposed'] * 3  # from the start
 
 
 @pytest.mark.parametrize(('event', 'state'), [

@@ -8,6 +8,7 @@ import torch
 
 from flashdepth_ros.engines import EngineError, open_engine
 from flashdepth_ros.models import FrameTooSmallError
+from flashdepth_ros.models.network import newest
 from flashdepth_ros.streams.arrivals import Arrivals
 from flashdepth_ros.streams.continuity import Continuity, FrameOrigin
 from flashdepth_ros.streams.depth_stream import DepthStream, NotFiniteError, step_together
@@ -138,9 +139,11 @@ def test_a_failing_frame_keeps_the_state(engine):
                        other.step(other.prepare(second)).numpy())
 
 
-@pytest.mark.parametrize(('model', 'tensor', 'value'), [
-    ('flashdepth-nano', 'ssm', torch.nan), ('vda-s', 'past_0_0', -torch.inf)])
-def test_a_state_that_is_not_finite_ends_with_its_frame(model, tensor, value):
+# also in slots of a ring that no frame attends yet
+@pytest.mark.parametrize(('model', 'tensor', 'place', 'value'), [
+    ('flashdepth-nano', 'ssm', 5, torch.nan), ('vda-s', 'past_0_0', 5, -torch.inf),
+    ('vda-s', 'past_3_1', -1, torch.nan), ('ovda-c16', 'past_1_0', -1, torch.inf)])
+def test_a_state_that_is_not_finite_ends_with_its_frame(model, tensor, place, value):
     engine = open_engine(model, 'random', 'torch', height=70, width=84)
     streams = [DepthStream(engine, short_side=70) for _ in range(2)]
     fresh, other = DepthStream(engine, short_side=70), DepthStream(engine, short_side=70)
@@ -149,7 +152,7 @@ def test_a_state_that_is_not_finite_ends_with_its_frame(model, tensor, value):
     other.step(pictures[0][1])
     state, _ = streams[0]._state
     with torch.inference_mode():
-        state[tensor][0].view(-1)[5] = value
+        state[tensor][0].view(-1)[place] = value
     none, output = step_together(streams, pictures[1])
     assert none is None  # and the other camera's is as ever
     outputs = step_together(streams, pictures[2])
@@ -159,9 +162,27 @@ def test_a_state_that_is_not_finite_ends_with_its_frame(model, tensor, value):
         assert_allclose(given.numpy(), wanted.numpy(), rtol=0, atol=1e-5 * float(wanted.max()))
     state, _ = streams[0]._state
     with torch.inference_mode():
-        state[tensor][0].view(-1)[5] = value
+        state[tensor][0].view(-1)[place] = value
     with pytest.raises(NotFiniteError, match=r'engine\.precision'):
         streams[0].step(pictures[0][0])
+
+
+def test_what_a_step_has_written_is_the_newest_slot_of_a_ring():
+    engine = open_engine('ovda-c16', 'random', 'torch', height=70, width=84, streams=2)
+    state, rng = engine.initial_state(), torch.Generator().manual_seed(2)
+    with torch.inference_mode():
+        state['count'][1] = 7  # streams need not have begun together
+    for _ in range(18):  # the ring has 16 slots
+        before = {name: value.clone() for name, value in state.items()}
+        _, state = engine.step(torch.randn(2, 3, 70, 84, generator=rng), state)
+        new = newest(state)
+        assert torch.equal(new['count'], before['count'] + 1)
+        for stream in range(2):
+            ring = state['past_2_1'][stream]
+            slot, = (ring != before['past_2_1'][stream]).any(dim=(0, 2)).nonzero()[:, 0].tolist()
+            assert torch.equal(new['past_2_1'][stream], ring[:, slot])
+    mamba = open_engine('flashdepth-nano', 'random', 'torch', height=70, width=84).initial_state()
+    assert newest(mamba) is mamba
 
 
 def test_engines_that_cannot_be_opened_say_what_to_do():

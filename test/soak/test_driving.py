@@ -1,0 +1,52 @@
+"""A simulated robot drives for minutes at its real rate: what is told of its camera, and reset."""
+from collections import Counter
+import time
+
+from egl import needs_egl
+from node_process import end, start
+
+from flashdepth_ros.node.parameter_table import PARAMETERS
+from flashdepth_ros.streams.camera_health import BLANK, BLIND, BRIGHT, GOOD
+
+SCENES = 5  # in full, one after the other
+# all as a robot has it, and the bundled network
+USUAL = {name: PARAMETERS[name].default for name in (
+    'model.weights', 'engine.backend', 'input.short_side', 'stream.scene_cut', 'points.stride',
+    'points.remove_edges')}
+
+
+def test_ordinary_driving_resets_nothing_and_no_camera_is_called_blind(
+        node, domain, soak, measured, tmp_path):
+    needs_egl()
+    health, resets, frames, replaced = Counter(), Counter(), 0, 0
+    seeds = range(980001, 980001 + (SCENES if soak.full else 1))
+    for seed in seeds:
+        process = node(**USUAL, **{'model.name': 'flashdepth-nano'}).activate().without_camera()
+        statuses = process.received['depth_node/status']
+        with (tmp_path / f'camera_{seed}.log').open('w') as log:
+            camera = start('sim_camera_node', domain, '-p', f'seed:={seed}', stdout=log, stderr=log)
+        try:
+            assert process.spin_until(lambda statuses=statuses: statuses, 60), process.last_words()
+            begin = time.monotonic()
+            last = statuses[-1]
+            while (elapsed := time.monotonic() - begin) < soak.driving / len(seeds) or (
+                    last.processed < 10 and elapsed < 60):
+                process.spin_until(lambda: False, 0.5)
+                health.update(status.health for status in statuses)
+                last = statuses[-1] if statuses else last
+                process.forget()
+            assert process.process.poll() is None, process.last_words()
+        finally:
+            end(camera)
+            process.stop()
+        frames += last.processed
+        replaced += last.replaced
+        resets.update(dict(zip(last.reset_reasons, last.reset_counts, strict=True)))
+        assert last.blind == 0 and last.failed == 0 and last.processed >= 10
+    # a machine that is busy with other tests may hold the camera up
+    assert set(resets) <= (set() if soak.full else {'gap in time'})
+    assert not set(health) & set(BLIND)
+    told = {state: count for state, count in health.items() if state != GOOD}
+    assert set(told) <= {BLANK, BRIGHT}  # walls and white rooms, of which depth goes on
+    measured(f'{len(seeds)} scenes, {soak.driving} s: {frames} frames processed, {replaced} '
+             f'replaced, {sum(resets.values())} resets, told of the camera: {told or "nothing"}')
