@@ -13,7 +13,7 @@ import numpy as np
 from .picture_statistics import WHITE
 
 REACH = 0.35     # seconds over which pictures are remembered,
-SLOWEST = 1.0    # but at least the one before, if it is no older
+SLOWEST = 0.5    # but at least the one before, if it is no older: a robot may have turned around
 STEEP = 7.5      # levels a pixel: a picture's noise is less, the edge of a thing more
 FEW = 0.003       # share of such pixels that a part without detail may have
 # side of the part, over the picture's, that must have been in view: a camera that turns as fast as

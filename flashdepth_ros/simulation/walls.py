@@ -53,7 +53,8 @@ def _pose(scene: Scene, place: np.ndarray, heading: float, time: float) -> np.nd
 
 def _plainest_wall(renderer: Renderer, scene: Scene) -> tuple[np.ndarray, float, float]:
     """Return a place (2,), a heading and the metres to the wall there."""
-    rng, found = np.random.default_rng([scene.seed, 4]), []
+    rng = np.random.default_rng([scene.seed, 4])
+    found: list[tuple[bool, float, int, tuple[np.ndarray, float, float]]] = []
     for time in scene.period * np.arange(PLACES) / PLACES:
         place, _ = scene.path.at(time)
         for heading in rng.uniform(-math.pi, math.pi, HEADINGS):

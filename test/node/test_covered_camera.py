@@ -41,7 +41,8 @@ def test_a_cover_has_no_depth_and_the_state_starts_anew_after_it(rig, reference,
         assert_allclose(node.depth_of(frame, next(stamps), info=True), reference.depth(frame),
                         rtol=1e-4)
     assert node.spin_until(lambda: len(node.received['points']) == 2)
-    for state, picture in (('black', BLACK), ('over-exposed', WHITE), ('covered', FINGER)):
+    # a finger after what was black is one however slow this machine is
+    for state, picture in (('over-exposed', WHITE), ('black', BLACK), ('covered', FINGER)):
         depth = node.depth_of(picture, next(stamps), info=True)
         assert depth.shape == (84, 98) and np.isnan(depth).all()  # from the first one on
         assert node.status.health == state and np.isnan(node.status.model_ms)

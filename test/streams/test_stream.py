@@ -185,6 +185,23 @@ def test_what_a_step_has_written_is_the_newest_slot_of_a_ring():
     assert newest(mamba) is mamba
 
 
+@pytest.mark.parametrize('model', ['vda-s', 'ovda-c16'])
+def test_after_a_reset_a_window_has_nothing_of_before(model):
+    engine = open_engine(model, 'random', 'torch', height=70, width=84)
+    stream, fresh = DepthStream(engine, short_side=70), DepthStream(engine, short_side=70)
+    pictures = [stream.prepare(picture) for picture in frames(4, 70, 84)]
+    for picture in pictures[:3]:
+        stream.step(picture)
+    stream.reset()
+    assert_array_equal(stream.step(pictures[3]).numpy(), fresh.step(pictures[3]).numpy())
+    state = stream.remembered()
+    assert state['state.count'].tolist() == [1]
+    ring = state['state.past_1_0'][0]
+    assert ring.any(dim=-1).any(dim=0).nonzero().flatten().tolist() == [0]  # the one slot
+    if model == 'vda-s':  # a step attends the stream's first frame for ever: now this one
+        assert torch.equal(state['state.first_1_0'][0], ring[:, 0])
+
+
 def test_engines_that_cannot_be_opened_say_what_to_do():
     for options, words in (
             ({'backend': 'abacus'}, ('abacus', 'torch')), ({'device': 'cuda'}, ('engine.device',)),
