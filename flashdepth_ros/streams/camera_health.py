@@ -171,8 +171,8 @@ class CameraHealth:
         state, until = self._blind
         lately = time - until <= PATIENCE  # what moves on a lens may let a picture through
         if shown == 'covered':
-            cover = self._shown in ('black', shown) or self._shown != BLANK and (
-                (lately and state != 'over-exposed') or self._views.cover(time, rgb))
+            cover = self._shown in ('black', shown) or (self._shown != BLANK and (
+                (lately and state != 'over-exposed') or self._views.cover(time, rgb)))
             return shown if cover else BLANK
         if shown == 'over-exposed':
             sudden = self._shown != BRIGHT and (
