@@ -100,7 +100,7 @@ def test_an_ordinary_reliable_driver_loses_nothing(driver, receiver, size, first
         assert subscription.qualities == {BEST_EFFORT}  # whatever comes can serve that
         camera.do('open')
     assert node.finds(subscription, RELIABLE)
-    sent = send(camera, node, 1, 40, rate=10, size=size)
+    sent = send(camera, node, 1, 20, rate=10, size=size)
     assert len(sent & set(node.stamps)) >= 0.95 * len(sent)
     assert len(node.stamps) == len(set(node.stamps))
 
