@@ -27,11 +27,17 @@ from ..training.recordings import DataError, Recording
 from ..weights.choice import resolve_weights
 from .options import positive
 
-# the recipe of flashdepth-nano from nothing
-PRESETS: dict[str, dict[str, Any]] = {'nano': {
-    'model': 'flashdepth-nano', 'weights': 'none', 'learn': ['all'], 'loss': 'log',
-    'muon_rate': 2e-3, 'rate': [('all', 1e-3)], 'weight_decay': 0.05, 'warm_up': 300,
-    'average': 0.998, 'precision': 'bf16', 'crop': 1.0, 'flying_pixels': True}}
+# recipes of flashdepth-nano: from nothing, and to another domain (docs/training.md)
+PRESETS: dict[str, dict[str, Any]] = {
+    'nano': {
+        'model': 'flashdepth-nano', 'weights': 'none', 'learn': ['all'], 'loss': 'log',
+        'muon_rate': 2e-3, 'rate': [('all', 1e-3)], 'weight_decay': 0.05, 'warm_up': 300,
+        'average': 0.998, 'precision': 'bf16', 'crop': 1.0, 'flying_pixels': True},
+    'nano-fine-tune': {
+        'model': 'flashdepth-nano', 'learn': ['all'], 'loss': 'log', 'steps': 600, 'every': 600,
+        'rate': [('encoder', 3e-4), ('decoder', 5e-4), ('temporal', 3e-4)], 'clips': 4,
+        'frames': 2, 'lead': 8, 'weight_decay': 0.02, 'warm_up': 30, 'cool_down': 0.7,
+        'average': 0.99, 'precision': 'bf16', 'crop': 0.6, 'effects': 0.5}}
 
 
 def named_number(text: str) -> tuple[str, float]:
@@ -55,7 +61,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='train', description=__doc__.splitlines()[0], epilog='docs/training.md says more.')
     parser.add_argument('run', type=Path, help='folder of this training: weights, curves, card')
-    parser.add_argument('--preset', choices=list(PRESETS), help='the recipe of flashdepth-nano')
+    parser.add_argument('--preset', choices=list(PRESETS),
+                        help='a recipe of flashdepth-nano: from nothing, or to another domain')
     parser.add_argument('--model', choices=list(MODELS), metavar='MODEL', default='flashdepth-nano',
                         help=f'{", ".join(MODELS)} (default: %(default)s)')
     parser.add_argument('--weights', default='auto',

@@ -1,12 +1,12 @@
-"""Networks as they are trained: flashdepth-nano from nothing, and what it is exported to.
+"""Networks as they are trained: flashdepth-nano in a form of its own, and what it is exported to.
 
-Three things differ while training; none changes what the exported network computes:
+Two things differ while training, a third from nothing; none changes what is exported:
 
-- the position table of 37 x 37 places is spanned by a small smooth grid. At 140 x 182 the network
-  samples 10 x 13 places of it, so the table itself would stay mostly untrained;
 - the output has no final ReLU, which would end the gradient, and is in units of OUTPUT_UNIT, near
-  which it starts; exporting multiplies the last layer by it;
-- attention is written as matrix products, which is faster backwards on a CPU than PyTorch's own.
+  which it lies; exporting multiplies the last layer by it;
+- attention is written as matrix products, which is faster backwards on a CPU than PyTorch's own;
+- from nothing, the position table of 37 x 37 places is spanned by a small smooth grid. At 140 x 182
+  the network samples 10 x 13 places of it, so the table itself would stay mostly untrained.
 """
 import math
 from pathlib import Path
@@ -128,17 +128,27 @@ def initialise(model: nn.Module, seed: int) -> None:
         last.bias.fill_(1.0)
 
 
-def training_network(seed: int = 0) -> Network:
-    """Build the network as it is trained; its step() gives inverse depth in OUTPUT_UNIT."""
+def training_network(seed: int = 0, weights: Path | None = None) -> Network:
+    """Build the network as it is trained, from a weights file or (None) from nothing.
+
+    Its step() gives inverse depth in OUTPUT_UNIT.
+    """
     model = build_model(MODEL).requires_grad_(True).train()
+    if weights is None:
+        dim = model.pretrained.cls_token.shape[-1]
+        model.pretrained.pos_embed = nn.Parameter(torch.zeros(1, 1 + math.prod(POSITION_GRID), dim))
+        parametrize.register_parametrization(
+            model.pretrained, 'pos_embed', PositionGrid(), unsafe=True)
+        initialise(model, seed)
+    else:
+        load_weights(model, weights)
+        model.float()
+        with torch.no_grad():
+            for parameter in model.get_submodule(_LAST).parameters():
+                parameter.div_(OUTPUT_UNIT)
     for block in model.pretrained.blocks:
         block.attn.product = MatrixProduct(block.attn.product.scale)
-    dim = model.pretrained.cls_token.shape[-1]
-    model.pretrained.pos_embed = nn.Parameter(torch.zeros(1, 1 + math.prod(POSITION_GRID), dim))
-    parametrize.register_parametrization(
-        model.pretrained, 'pos_embed', PositionGrid(), unsafe=True)
     model.depth_head.scratch.output_conv2[3] = nn.Identity()
-    initialise(model, seed)
     model.pretrained.mask_token.requires_grad_(False)  # in the checkpoints, never used
     model.depth_head.scratch.refinenet4.resConfUnit1.requires_grad_(False)
     return model.to(memory_format=torch.channels_last)
@@ -160,11 +170,11 @@ def exported(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def learner_of(name: str, weights: Path | None, seed: int = 0) -> Learner:
     """Return a model of the registry to be trained, from a weights file or (None) from nothing.
 
-    From nothing flashdepth-nano has the form above; another is filled with random weights.
+    flashdepth-nano has the form above. From nothing, another is filled with random weights.
     """
     spec = model_spec(name)
-    if weights is None and name == MODEL:
-        return Learner(training_network(seed), spec, OUTPUT_UNIT, exported)
+    if name == MODEL:
+        return Learner(training_network(seed, weights), spec, OUTPUT_UNIT, exported)
     network = build_model(name)
     if weights is None:
         randomise(network, seed)

@@ -2,7 +2,7 @@
 import torch
 import torch.nn.functional as F
 
-from flashdepth_ros.models import build_model, load_weights
+from flashdepth_ros.models import build_model, load_weights, model_spec
 from flashdepth_ros.models.vit import TRAINED_GRID
 from flashdepth_ros.training import network as training
 from flashdepth_ros.training.network import (
@@ -13,6 +13,7 @@ from flashdepth_ros.training.network import (
     exported,
     training_network,
 )
+from flashdepth_ros.weights.choice import resolve_weights
 
 
 def perturbed():
@@ -40,6 +41,20 @@ def test_the_exported_network_computes_the_same():
             torch.testing.assert_close(
                 output, F.relu(OUTPUT_UNIT * raw), atol=2e-3, rtol=1e-4)
     assert 0 < below < frames[:, :, 0].numel()  # the ReLU that training leaves out would cut
+
+
+def test_fine_tuning_begins_with_what_the_weights_compute():
+    weights = resolve_weights(model_spec(MODEL), 'auto')
+    model, plain = training_network(weights=weights), build_model(MODEL)
+    load_weights(plain, weights)
+    frame = torch.randn(1, 3, 70, 84, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        raw, state = model.step(frame, model.initial_state(1, 70, 84))
+        output, expected = plain.step(frame, plain.initial_state(1, 70, 84))
+    torch.testing.assert_close(F.relu(OUTPUT_UNIT * raw), output, atol=2e-3, rtol=1e-4)
+    torch.testing.assert_close(state, expected)
+    for key, value in exported(model.state_dict()).items():
+        torch.testing.assert_close(value, plain.state_dict()[key].float(), rtol=1e-6, atol=0)
 
 
 def test_the_checkpoint_loads_through_the_registry(tmp_path):

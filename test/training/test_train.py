@@ -124,6 +124,15 @@ def test_errors_are_told(data, tmp_path, more, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('name', list(train.PRESETS))
+def test_a_preset_sets_options_that_there_are_and_the_command_line_has_the_last_word(name):
+    parser = train.make_parser()
+    plain = vars(parser.parse_args(['run', '--data', 'drives']))
+    assert train.PRESETS[name].keys() <= plain.keys()
+    parser.set_defaults(**train.PRESETS[name])
+    assert parser.parse_args(['run', '--data', 'drives', '--crop', '0.9']).crop == 0.9
+
+
 def test_one_recording_cannot_be_split(scenes, tmp_path, capsys):
     shard = next(Path(scenes).glob('shard_*'))
     (tmp_path / 'one').mkdir()
