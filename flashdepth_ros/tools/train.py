@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         'model': 'flashdepth-nano', 'learn': ['all'], 'loss': 'log', 'steps': 600, 'every': 600,
         'rate': [('encoder', 3e-4), ('decoder', 5e-4), ('temporal', 3e-4)], 'clips': 4,
         'frames': 2, 'lead': 8, 'weight_decay': 0.02, 'warm_up': 30, 'cool_down': 0.7,
-        'average': 0.99, 'precision': 'bf16', 'crop': 0.6, 'effects': 0.5}}
+        'average': 0.99, 'keep': 0.3, 'precision': 'bf16', 'crop': 0.6, 'effects': 0.5}}
 
 
 def named_number(text: str) -> tuple[str, float]:
@@ -121,7 +121,9 @@ def make_parser() -> argparse.ArgumentParser:
             ('muon_rate', "for the encoder's matrices by Muon; 0 is AdamW"), ('weight_decay', ''),
             ('warm_up', 'steps in which the rates grow'),
             ('cool_down', 'share of the steps in which they shrink to 0'),
-            ('average', 'how much the averaged weights keep at a step'), ('seed', '')):
+            ('average', 'how much the averaged weights keep at a step'),
+            ('keep', 'share of the weights that it began with in those that are kept'),
+            ('seed', '')):
         default = {field.name: field.default for field in fields(Plan)}[name]
         plan.add_argument('--' + name.replace('_', '-'), type=type(default), default=default,
                           help=f'{words} (default: %(default)s)'.strip())
@@ -203,7 +205,7 @@ def train(options: argparse.Namespace) -> None:
         learn=tuple(options.learn or (part for part in PARTS if part in has - {'encoder'})),
         **{name: getattr(options, name) for name in (
             'steps', 'clips', 'accumulate', 'frames', 'lead', 'muon_rate', 'weight_decay',
-            'warm_up', 'cool_down', 'average', 'precision', 'seed')})
+            'warm_up', 'cool_down', 'average', 'keep', 'precision', 'seed')})
     runner = accelerator(options.precision, options.device)
     options.run.mkdir(parents=True, exist_ok=True)
     reading = Reading(

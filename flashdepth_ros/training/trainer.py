@@ -41,7 +41,9 @@ class Plan:
     through. learn: parts that learn, or 'all'; rates: learning rates of parts, where others than
     RATES. muon_rate: of the matrices of the encoder's blocks, by Muon; 0 is AdamW for all. warm_up:
     steps in which the rates grow from nothing; cool_down: the share of all steps in which they
-    shrink to it, at the end. average: how much the averaged weights keep at a step.
+    shrink to it, at the end. average: how much the averaged weights keep at a step. keep: the
+    share of the weights that it began with in those that are scored and kept (WiSE-FT, Wortsman et
+    al. 2022, arXiv 2109.01903): both are in one basin of the loss, and their mean forgets less.
     """
 
     loss: str = 'log'
@@ -58,6 +60,7 @@ class Plan:
     warm_up: int = 50
     cool_down: float = 0.4
     average: float = 0.99
+    keep: float = 0.0
     precision: str = 'fp32'
     seed: int = 0
 
@@ -116,6 +119,9 @@ class Trainer:
             raise TrainingError(
                 f'{plan.clips} clips a step cannot be shared by {runner.num_processes} processes '
                 f'in {plan.accumulate} parts each: take a multiple of {shares}')
+        if not 0 <= plan.keep < 1:
+            raise TrainingError(f'the share of the beginning that is kept is {plan.keep:g}; it '
+                                f'must be at least 0 and less than 1')
         self.loss = LOSSES[plan.loss]
         if self.loss.metric and not learner.spec.unit.is_metric:
             raise TrainingError(
@@ -135,6 +141,8 @@ class Trainer:
                             for each in self.optimisers]
         self.average = {key: value.detach().clone()
                         for key, value in network.state_dict().items()}
+        self._beginning = learner.exported({
+            key: value.cpu().clone() for key, value in self.average.items()}) if plan.keep else {}
         self.step_number = self.frames_seen = self.skipped = self._bad_steps = 0
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
@@ -239,8 +247,11 @@ class Trainer:
     # ---- what going on takes -------------------------------------------------------------------
 
     def weights_now(self) -> dict[str, Tensor]:
-        """Return the averaged weights as those of build_model."""
-        return self.learner.exported({key: value.cpu() for key, value in self.average.items()})
+        """Return the averaged weights, with those of the beginning, as those of build_model."""
+        weights = self.learner.exported({key: value.cpu() for key, value in self.average.items()})
+        return {key: value.lerp(self._beginning[key], self.plan.keep)
+                if self._beginning and value.is_floating_point() else value
+                for key, value in weights.items()}
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
         """Write everything that going on takes, and `about`."""

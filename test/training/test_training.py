@@ -100,6 +100,21 @@ def test_going_on_gives_the_same_numbers(recordings, tmp_path):
         other.load(tmp_path / 'state.safetensors')
 
 
+def test_weights_that_keep_a_share_of_the_beginning_also_after_going_on(recordings, tmp_path):
+    plan = replace(PLAN, muon_rate=0.0, keep=0.25)
+    learning, resumed = trainer(recordings, plan), trainer(recordings, plan)
+    beginning = learning.weights_now()
+    learning.step()
+    ended = learning.learner.exported(learning.average)
+    learning.save(tmp_path / 'state.safetensors', {})
+    resumed.load(tmp_path / 'state.safetensors')
+    again = resumed.weights_now()
+    for key, value in learning.weights_now().items():
+        torch.testing.assert_close(value, 0.75 * ended[key] + 0.25 * beginning[key])
+        assert torch.equal(value, again[key]), key
+    assert any((value - beginning[key]).abs().max() > 1e-4 for key, value in again.items())
+
+
 def test_parts_that_go_one_after_the_other_are_the_batch_at_once(recordings):
     plan = replace(PLAN, muon_rate=0.0, clips=4)
     at_once, in_parts = trainer(recordings, plan), trainer(recordings, replace(plan, accumulate=2))
@@ -151,6 +166,7 @@ def test_every_parameter_that_matters_has_a_part():
 
 @pytest.mark.parametrize(('change', 'message'), [
     ({'clips': 3, 'accumulate': 2}, 'take a multiple of 2'),
+    ({'keep': 1.0}, 'kept is 1; it must be'),
     ({'loss_weights': {'sky': 1.0}}, 'has no term sky, but: scale'),
     ({'frames': 2, 'loss': 'l1', 'loss_weights': {'change': 1.0}}, 'no term change')])
 def test_plans_that_cannot_be(change, message, recordings):
