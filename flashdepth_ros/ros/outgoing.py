@@ -9,7 +9,7 @@ import functools
 from typing import Any
 
 import numpy as np
-from rclpy.lifecycle.publisher import LifecyclePublisher
+from rclpy.lifecycle import LifecyclePublisher
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, PointCloud2
 
@@ -99,22 +99,27 @@ class _Bytes(ctypes.Structure):
 
 
 @functools.cache
-def _rcl_publish() -> Any:
-    """Return rcl's function, which rclpy has loaded, or None where it cannot be found."""
+def _rcl() -> Any:
+    """Return the library rcl, which rclpy has loaded, or None where it cannot be found."""
     try:
-        function = ctypes.CDLL('librcl.so').rcl_publish_serialized_message
+        rcl = ctypes.CDLL('librcl.so')
+        publish = rcl.rcl_publish_serialized_message
     except (OSError, AttributeError):
         return None
-    function.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Bytes), ctypes.c_void_p]
-    function.restype = ctypes.c_int
-    return function
+    publish.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Bytes), ctypes.c_void_p]
+    publish.restype = ctypes.c_int
+    return rcl
 
 
 def _publish(publisher: LifecyclePublisher, data: np.ndarray) -> bool:
     """Publish a serialised message from where it lies; say whether that was possible."""
-    function = _rcl_publish()
-    if function is None:
+    rcl = _rcl()
+    if rcl is None:
         return False
     message = _Bytes(data.ctypes.data, len(data), len(data))
     with publisher.handle:
-        return function(publisher.handle.pointer, ctypes.byref(message), None) == 0
+        done = rcl.rcl_publish_serialized_message(
+            publisher.handle.pointer, ctypes.byref(message), None) == 0
+    if not done:
+        rcl.rcutils_reset_error()  # rclpy will meet the same error, and tell it
+    return done
