@@ -1,4 +1,5 @@
 """Reading weights from files: strictly, and without ever unpickling an object."""
+import functools
 import math
 from pathlib import Path
 import pickle
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from .network import Network
-from .registry import MODELS, build_model
+from .registry import MODELS
+from .spec import ModelSpec
 
 
 class CheckpointError(Exception):
@@ -54,15 +56,16 @@ def shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
+@functools.cache
+def _shapes_of(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    with torch.device('meta'):
+        return shapes(spec.build().state_dict())
+
+
 def models_that_fit(state: dict[str, Tensor]) -> list[str]:
     """Return the names of the models whose keys and shapes are exactly those of `state`."""
     found = shapes(state)
-    names = []
-    for name in MODELS:
-        with torch.device('meta'):
-            if shapes(build_model(name).state_dict()) == found:
-                names.append(name)
-    return names
+    return [name for name, spec in MODELS.items() if _shapes_of(spec) == found]
 
 
 def load_weights(model: Network, path: str | Path, mapped: bool = False) -> None:
