@@ -36,8 +36,8 @@ GPU_OPTIONS ?=
 TESTS ?= $(addprefix test/,test_rooms.py images metres streams weights files models ros scoring datasets \
   simulation training tools cameras view node recordings benchmark launch engines gpu soak)
 PYTEST_OPTIONS ?= -ra
-# how many test files run side by side
-TEST_WORKERS ?= 2
+# how many test files run side by side: one more than CI has cores, for many wait for messages
+TEST_WORKERS ?= 3
 LINTED := flashdepth_ros test launch setup.py
 
 ROS_HERE := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
