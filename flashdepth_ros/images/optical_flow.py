@@ -118,8 +118,8 @@ def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     height, width = flow.shape[:2]
     places = flow + pixel_grid(height, width)
-    x, y = places[..., 0], places[..., 1]
-    return places, (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    # one pass over both coordinates
+    return places, cv2.inRange(places, (0, 0), (width - 1, height - 1)) > 0
 
 
 def warp(image: np.ndarray, places: np.ndarray, sharp: bool = False) -> np.ndarray:

@@ -20,7 +20,7 @@ FEW = 0.003       # share of such pixels that a part without detail may have
 # it can, or drives up, moves the view by a quarter in 0.1 s
 MOST, LEAST, PER_SECOND = 0.85, 0.25, 2.0
 LIGHT = 2.2      # times that exposure may change the light,
-COLOUR = 0.05    # and by how much the share of a colour in it
+COLOUR = 0.08    # and by how much the share of a colour in it, also where one is at its end
 COLOURS = 24, 32  # rows and columns of samples that give a part's colour
 SOME_WHITE = 0.4  # share of a view that is white in a room which exposure may bleach
 TILES = 8        # positions of a part along each side
