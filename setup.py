@@ -50,15 +50,14 @@ BUILD = [
 
 ONNX = [
     'onnx',         # the exported graph, and its checker
-    'onnxscript',   # PyTorch's exporter is made of it
     'onnxruntime',  # engine.backend onnx on a CPU (with CUDA: onnxruntime-gpu in its place)
 ]
 OPENVINO = [
-    'onnx', 'onnxscript',  # the graph that it reads
-    'openvino',            # engine.backend openvino, the fastest on a CPU
+    'onnx',      # the graph that it reads
+    'openvino',  # engine.backend openvino, the fastest on a CPU
 ]
 TENSORRT = [
-    'onnx', 'onnxscript',
+    'onnx',
     'tensorrt-rtx-cu12-libs',      # engine.backend tensorrt_rtx; JetPack and NVIDIA's index have
     'tensorrt-rtx-cu12-bindings',  # tensorrt itself, for engine.backend tensorrt
 ]

@@ -5,19 +5,17 @@ tensor, `new_<name>`: what takes its place or, of a ring, the one slot to be wri
 models/network.py). The file says in its metadata which model, weights and size it is of.
 """
 from collections.abc import Sequence
-import contextlib
 from dataclasses import asdict, dataclass
-import io
+import functools
 import json
 import logging
 import os
 from pathlib import Path
 import tempfile
 import time
-import warnings
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models import ModelSpec, Network, build_model, load_weights, model_spec, randomise
 from ..weights.record import sha256
@@ -27,9 +25,9 @@ from .folding import fold
 from .precision import lower
 
 FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
-OPSET = 18  # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
 # what of this package's source makes a graph what it is
-CODE = ('models/*.py', 'engines/export.py', 'engines/folding.py', 'engines/precision.py')
+CODE = ('models/*.py', *(f'engines/{name}.py' for name in (
+    'export', 'folding', 'onnx_*', 'precision', 'tracing')))
 
 log = logging.getLogger(__name__)
 
@@ -109,42 +107,11 @@ def load_model(spec: ModelSpec, weights: str, mapped: bool = False) -> Network:
     return model
 
 
-class StepGraph(nn.Module):
-    """A model's step with the state as a flat list of tensors, in the order of its names."""
-
-    def __init__(self, model: Network, names: Sequence[str]):
-        super().__init__()
-        self.model, self.names = model, list(names)
-
-    def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        output, changes = self.model.compute(frames, dict(zip(self.names, state, strict=True)))
-        return (output, *(changes[name] for name in self.names))
-
-
-def _program(model: Network, key: GraphKey) -> tuple['torch.onnx.ONNXProgram', list[StateTensor]]:
-    frames = torch.zeros(key.streams, 3, key.height, key.width)
-    state = model.initial_state(key.streams, key.height, key.width)
-    talkers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
-    levels = [talker.level for talker in talkers]
-    for talker in talkers:
-        talker.setLevel(logging.ERROR)
-    try:
-        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            program = torch.onnx.export(
-                StepGraph(model, list(state)).eval(), (frames, *state.values()), dynamo=True,
-                opset_version=OPSET, input_names=[FRAMES, *state],
-                output_names=[OUTPUT, *(NEW + name for name in state)], verbose=False)
-    finally:
-        for talker, level in zip(talkers, levels, strict=True):
-            talker.setLevel(level)
-    assert program is not None  # as with dynamo=True always
-    tensors = []
-    for (name, x), change in zip(state.items(), program.model.graph.outputs[1:], strict=True):
-        assert change.shape is not None and change.shape.is_static()
-        tensors.append(StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'),
-                                   tuple(change.shape.numpy())))
-    return program, tensors
+def _step(model: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Step by the names that a graph's inputs and outputs have."""
+    state = {name: value for name, value in inputs.items() if name != FRAMES}
+    output, changes = model.compute(inputs[FRAMES], state)
+    return {OUTPUT: output, **{NEW + name: changes[name] for name in state}}
 
 
 def write_graph(
@@ -157,24 +124,26 @@ def write_graph(
     EngineError where a library is missing.
     """
     try:
-        import onnx
-        import onnxscript  # noqa: F401  the exporter of PyTorch needs it
+        from .tracing import trace
     except ImportError as error:
-        raise missing('onnx and onnxscript', 'exporting a network', error) from error
+        raise missing('onnx', 'exporting a network', error) from error
     begin = time.perf_counter()
     log.info('exporting %s at %dx%d', key.model, key.width, key.height)
     fold(model, key.height, key.width)
     lower(model, key.precision)
-    program, tensors = _program(model, key)
-    program.model.metadata_props.update({
+    state = model.initial_state(key.streams, key.height, key.width)
+    frames = torch.empty(key.streams, 3, key.height, key.width)
+    graph, outputs = trace(model, functools.partial(_step, model), {FRAMES: frames, **state})
+    tensors = [
+        StateTensor(name, tuple(x.shape), str(x.dtype).removeprefix('torch.'),
+                    tuple(outputs[NEW + name].shape)) for name, x in state.items()]
+    facts = {
         **key.entries(), 'unit': model_spec(key.model).unit.value,
         'state': json.dumps([x.entry() for x in tensors]),
-        'weights_sha256': key.weights, 'code': cache.code_digest(*CODE)})
+        'weights_sha256': key.weights, 'code': cache.code_digest(*CODE)}
     # moved when whole: a reader sees all of a graph or nothing
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
-        program.save(Path(folder, path.name), external_data=weights_beside)
-        del program  # a large model takes 1.4 GB of memory for each copy
-        onnx.checker.check_model(Path(folder, path.name), full_check=True)
+        graph.save(Path(folder, path.name), facts, beside=weights_beside)
         path.unlink(missing_ok=True)
         for file in sorted(Path(folder).iterdir(), reverse=True):  # the weights before the graph
             os.replace(file, path.parent / file.name)

@@ -5,7 +5,6 @@ resize then); the gains after attention and MLP and the scale of attention go in
 before them; projections and transposed convolutions take another form.
 """
 import functools
-import math
 from typing import cast
 
 import torch
@@ -82,21 +81,6 @@ def _(layer: Block, height: int, width: int) -> nn.Module:
     for gain in ('ls1', 'ls2'):
         layer.add_module(gain, nn.Identity())
     return _with_folded_parts(layer, height, width)
-
-
-class ErfGelu(nn.Module):
-    """GELU in the order of operations that every library recognises, to run it as one.
-
-    PyTorch's exporter writes x (0.5 (1 + erf)), in which ONNX Runtime sees no GELU.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * (torch.erf(x / math.sqrt(2)) + 1) * 0.5
-
-
-@folded.register
-def _(layer: nn.GELU, height: int, width: int) -> nn.Module:
-    return ErfGelu()
 
 
 class PatchExpand(nn.Module):

@@ -15,7 +15,7 @@ class OnnxEngine(GraphEngine):
 
     backend = 'onnx'
     precisions = ('fp32', 'fp16')
-    packages = ('onnxruntime', 'onnx', 'onnxscript')
+    packages = ('onnxruntime', 'onnx')
 
     def _settle(self) -> None:
         try:

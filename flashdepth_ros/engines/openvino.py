@@ -17,7 +17,7 @@ class OpenVinoEngine(GraphEngine):
 
     backend = 'openvino'
     precisions = ('fp32', 'bf16', 'fp16')
-    packages = ('openvino', 'onnx', 'onnxscript')
+    packages = ('openvino', 'onnx')
 
     def _settle(self) -> None:
         try:

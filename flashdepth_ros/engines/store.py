@@ -17,7 +17,7 @@ from ..models import Network
 from ..weights.record import sha256
 from . import cache, trust
 from .engine import Engine, EngineError, Request, SlowerError
-from .export import CODE, OPSET, GraphKey, StateTensor, load_model, write_graph
+from .export import CODE, GraphKey, StateTensor, load_model, write_graph
 from .pytorch import TorchEngine
 
 GRAPH, PLAN = 'step.onnx', 'step.plan'  # names of the files in the cache
@@ -169,8 +169,7 @@ class Store:
 
 def graph_entry_key(key: GraphKey) -> dict[str, str]:
     """Return the cache's key of an exported graph."""
-    return {**key.entries(), 'kind': 'graph', 'code': cache.code_digest(*CODE),
-            'opset': str(OPSET)}
+    return {**key.entries(), 'kind': 'graph', 'code': cache.code_digest(*CODE)}
 
 
 def cached_graph(key: GraphKey, load: Callable[[], Network]) -> cache.Entry:

@@ -69,7 +69,7 @@ class TensorRtEngine(GraphEngine):
 
     backend = 'tensorrt'
     precisions = ('fp16', 'fp32')
-    packages: tuple[str, ...] = ('tensorrt', 'onnx', 'onnxscript')
+    packages: tuple[str, ...] = ('tensorrt', 'onnx')
     modules: tuple[str, ...] = ('tensorrt',)
     alignment = 256
     known_good = KNOWN_GOOD
@@ -77,8 +77,8 @@ class TensorRtEngine(GraphEngine):
 
     @classmethod
     def is_installed(cls) -> bool:
-        graphs = all(importlib.util.find_spec(name) for name in ('onnx', 'onnxscript'))
-        return graphs and any(importlib.util.find_spec(name) for name in cls.modules)
+        return importlib.util.find_spec('onnx') is not None and any(
+            importlib.util.find_spec(name) for name in cls.modules)
 
     @classmethod
     def identity(cls, library: Any, index: int = 0) -> dict[str, str]:

@@ -56,7 +56,6 @@ def assert_same_stream(
 def graph_file(model: str, height: int, width: int, precision: str = 'fp32') -> Path:
     """Return the file of a model's graph with random weights."""
     pytest.importorskip('onnx')
-    pytest.importorskip('onnxscript')
     spec = model_spec(model)
     key = GraphKey.of(spec, 'random', height, width, 1, precision)
     return cached_graph(key, lambda: load_model(spec, 'random')).folder / GRAPH

@@ -10,7 +10,6 @@ from flashdepth_ros.models import MODELS, mamba2, model_spec
 from flashdepth_ros.tools import export_engine
 
 onnx = pytest.importorskip('onnx')
-pytest.importorskip('onnxscript')
 
 
 FORBIDDEN = {'Einsum', 'Loop', 'Scan', 'If', 'GatherND', 'GridSample', 'SplitToSequence',

@@ -103,7 +103,7 @@ def test_tensorrt_is_installed_where_its_modules_are(monkeypatch):
     absent.add('tensorrt_rtx_bindings')
     assert not BACKENDS['tensorrt_rtx'].is_installed()
     absent.clear()
-    absent.add('onnxscript')
+    absent.add('onnx')
     assert not TensorRtEngine.is_installed()
 
 

@@ -95,7 +95,7 @@ MISSING = {  # what cannot be imported: what is said
     'openvino': ('openvino', 'pip install openvino'),
     'tensorrt': ('tensorrt', 'pip install tensorrt'),
     'tensorrt_rtx,tensorrt_rtx_bindings': ('tensorrt_rtx', 'tensorrt-rtx-cu12-libs'),
-    'onnxscript': ('onnx', 'pip install onnx onnxscript'),
+    'onnx': ('onnx', 'pip install onnx'),
 }
 
 OPEN_WITHOUT = """
@@ -135,7 +135,7 @@ def test_auto_takes_what_is_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: name not in absent or None)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert engines.choose('auto') == 'onnx'
-    absent.add('onnxscript')
+    absent.add('onnx')
     assert engines.choose('auto') == engines.choose('cpu') == 'torch'
     absent.clear()
     assert engines.choose('cpu') == 'openvino'

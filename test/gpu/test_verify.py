@@ -6,7 +6,7 @@ import sys
 
 VERIFY = Path(__file__).with_name('verify.py')
 # what a machine with a GPU need not have
-MISSING = ('numba', 'rclpy', 'sensor_msgs', 'onnx', 'onnxscript', 'onnxruntime', 'openvino',
+MISSING = ('numba', 'rclpy', 'sensor_msgs', 'onnx', 'onnxruntime', 'openvino',
            'simplejpeg', 'safetensors', 'huggingface_hub', 'tqdm', 'mujoco', 'psutil')
 
 

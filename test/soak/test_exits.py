@@ -119,7 +119,7 @@ CASES = [(state, number) for state in STATES for number in (signal.SIGINT, signa
     f'{state.__name__} {number.name}' for state, number in CASES])
 def test_in_a_state(node, tmp_path, state, number):
     if state in (exporting, preparing):
-        for package in ('openvino', 'onnxscript'):
+        for package in ('openvino', 'onnx'):
             pytest.importorskip(package)
     process = node(environment={'XDG_CACHE_HOME': str(tmp_path)})
     state(process)

@@ -115,7 +115,6 @@ def mounted(folder: Path, options: str, then: str) -> tuple[str, ...]:
 ], ids=['full', 'read-only'])
 def test_a_disk_on_which_nothing_can_be_kept(node, soak, tmp_path, options, then, holds):
     pytest.importorskip('onnxruntime')
-    pytest.importorskip('onnxscript')
     folder = tmp_path / 'disk'
     folder.mkdir()
     process = node(
