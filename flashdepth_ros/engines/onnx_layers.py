@@ -31,7 +31,9 @@ def _matmul(t: 'Tracer', result: Tensor, x: Tensor, y: Tensor) -> str:
 def _linear(
     t: 'Tracer', result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None,
 ) -> str:
-    product = t.graph.node('MatMul', t.name(x), t.transposed(weight))
+    # a matrix that is transposed here can be mapped from its file as it is
+    matrix = t.graph.node('Transpose', t.name(weight), perm=[1, 0])
+    product = t.graph.node('MatMul', t.name(x), matrix)
     return product if bias is None else t.graph.node('Add', product, t.name(bias))
 
 

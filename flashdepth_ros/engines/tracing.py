@@ -102,13 +102,6 @@ class Tracer(TorchFunctionMode):
             self._constants[id(value)] = value, name
         return self._constants[id(value)][1]
 
-    def transposed(self, matrix: Tensor) -> str:
-        """Return the name of a matrix, transposed: a constant's own name with .T, if it has one."""
-        if self.is_traced(matrix):
-            return self.graph.node('Transpose', self.name(matrix), perm=[1, 0])
-        name = self._parameters.get(id(matrix))
-        return self.graph.constant(matrix.T, name and f'{name}.T')
-
     def _without_values(self, value: Any) -> Any:
         """Return arguments of which all tensors are on 'meta'."""
         if isinstance(value, Tensor):

@@ -16,8 +16,9 @@ from flashdepth_ros.engines.tensorrt import TensorRtEngine
 from flashdepth_ros.engines.trust import race
 from flashdepth_ros.models import model_spec
 
-REQUEST = Request(
-    model_spec('flashdepth-nano'), 'random', 'cpu', 'fp32', 70, 84, apart=True, rival='fp32')
+# one thread: on a busy machine two wait for each other, in one library more than in the other
+REQUEST = Request(model_spec('flashdepth-nano'), 'random', 'cpu', 'fp32', 70, 84, threads=1,
+                  apart=True, rival='fp32')
 
 
 class SlowEngine(OnnxEngine):
