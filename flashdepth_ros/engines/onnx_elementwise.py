@@ -7,17 +7,17 @@ constant.
 """
 from collections.abc import Callable, Sequence
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .tracing import Tracer
+from .onnx_graph import Writer
 
 OPERATORS: dict[str, Callable] = {}  # those of all three files
 
 Number = int | float
+
 
 def writes(*names: str) -> Callable[[Any], Any]:
     """Enter a function as what writes PyTorch's functions of these names."""
@@ -37,7 +37,7 @@ _unary('Not', '__invert__')
 
 
 def _binary(operator: str, *names: str, compares: bool = False) -> None:
-    def write(t: 'Tracer', result: Tensor, x: Tensor | Number, y: Tensor | Number) -> str:
+    def write(t: Writer, result: Tensor, x: Tensor | Number, y: Tensor | Number) -> str:
         dtype = torch.result_type(x, y) if compares else result.dtype
         return t.graph.node(operator, t.name(x, dtype), t.name(y, dtype))
     OPERATORS.update(dict.fromkeys(names, write))
@@ -52,22 +52,22 @@ for _operator, *_names in (('Equal', '__eq__', 'eq'), ('Greater', 'gt'), ('Great
 
 
 @writes('__rsub__')
-def _rsub(t: 'Tracer', result: Tensor, x: Tensor, other: Tensor | Number) -> str:
+def _rsub(t: Writer, result: Tensor, x: Tensor, other: Tensor | Number) -> str:
     return OPERATORS['sub'](t, result, other, x)
 
 
 @writes('relu')
-def _relu(t: 'Tracer', result: Tensor, x: Tensor, inplace: bool = False) -> str:
+def _relu(t: Writer, result: Tensor, x: Tensor, inplace: bool = False) -> str:
     return t.graph.node('Relu', t.name(x))
 
 
 @writes('silu')
-def _silu(t: 'Tracer', result: Tensor, x: Tensor, inplace: bool = False) -> str:
+def _silu(t: Writer, result: Tensor, x: Tensor, inplace: bool = False) -> str:
     return t.graph.node('Mul', t.name(x), t.graph.node('Sigmoid', t.name(x)))
 
 
 @writes('gelu')
-def _gelu(t: 'Tracer', result: Tensor, x: Tensor, approximate: str = 'none') -> str:
+def _gelu(t: Writer, result: Tensor, x: Tensor, approximate: str = 'none') -> str:
     assert approximate == 'none'
     one, half, root = (t.name(value, x.dtype) for value in (1., 0.5, math.sqrt(2)))
     # in the one order in which ONNX Runtime recognises it too
@@ -78,25 +78,25 @@ def _gelu(t: 'Tracer', result: Tensor, x: Tensor, approximate: str = 'none') -> 
 
 @writes('softplus')
 def _softplus(
-    t: 'Tracer', result: Tensor, x: Tensor, beta: float = 1, threshold: float = 20,
+    t: Writer, result: Tensor, x: Tensor, beta: float = 1, threshold: float = 20,
 ) -> str:
     assert beta == 1
     return t.graph.node('Softplus', t.name(x))
 
 
 @writes('rsqrt')
-def _rsqrt(t: 'Tracer', result: Tensor, x: Tensor) -> str:
+def _rsqrt(t: Writer, result: Tensor, x: Tensor) -> str:
     return t.graph.node('Reciprocal', t.graph.node('Sqrt', t.name(x)))
 
 
 @writes('square')
-def _square(t: 'Tracer', result: Tensor, x: Tensor) -> str:
+def _square(t: Writer, result: Tensor, x: Tensor) -> str:
     return t.graph.node('Mul', t.name(x), t.name(x))
 
 
 @writes('clamp')
 def _clamp(
-    t: 'Tracer', result: Tensor, x: Tensor, min: Number | None = None, max: Number | None = None,
+    t: Writer, result: Tensor, x: Tensor, min: Number | None = None, max: Number | None = None,
 ) -> str:
     name = t.name(x)
     for operator, bound in (('Max', min), ('Min', max)):
@@ -106,18 +106,18 @@ def _clamp(
 
 
 @writes('where')
-def _where(t: 'Tracer', result: Tensor, condition: Tensor, x: Any, y: Any) -> str:
+def _where(t: Writer, result: Tensor, condition: Tensor, x: Any, y: Any) -> str:
     return t.graph.node('Where', t.name(condition), *(t.name(z, result.dtype) for z in (x, y)))
 
 
 @writes('masked_fill')
-def _masked_fill(t: 'Tracer', result: Tensor, x: Tensor, mask: Tensor, value: Number) -> str:
+def _masked_fill(t: Writer, result: Tensor, x: Tensor, mask: Tensor, value: Number) -> str:
     return t.graph.node('Where', t.name(mask), t.name(value, x.dtype), t.name(x))
 
 
 def _reduction(operator: str) -> Callable:
     def write(
-        t: 'Tracer', result: Tensor, x: Tensor, dim: int | Sequence[int], keepdim: bool = False,
+        t: Writer, result: Tensor, x: Tensor, dim: int | Sequence[int], keepdim: bool = False,
     ) -> str:
         axes = t.graph.numbers([dim] if isinstance(dim, int) else dim)
         return t.graph.node(operator, t.name(x, result.dtype), axes, keepdims=int(keepdim))
@@ -129,7 +129,7 @@ OPERATORS.update(sum=_reduction('ReduceSum'), mean=_reduction('ReduceMean'))
 
 @writes('std')
 def _std(
-    t: 'Tracer', result: Tensor, x: Tensor, dim: Sequence[int], correction: int = 1,
+    t: Writer, result: Tensor, x: Tensor, dim: Sequence[int], correction: int = 1,
     keepdim: bool = False,
 ) -> str:
     axes = t.graph.numbers(dim)
@@ -141,5 +141,5 @@ def _std(
 
 
 @writes('cumsum')
-def _cumsum(t: 'Tracer', result: Tensor, x: Tensor, dim: int) -> str:
+def _cumsum(t: Writer, result: Tensor, x: Tensor, dim: int) -> str:
     return t.graph.node('CumSum', t.name(x, result.dtype), t.graph.constant(torch.tensor(dim)))

@@ -1,7 +1,7 @@
 """An ONNX graph while it grows, and the file that it becomes."""
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -109,6 +109,18 @@ class OnnxGraph:
         onnx.helper.set_model_props(model, dict(facts))
         path.write_bytes(model.SerializeToString())
         onnx.checker.check_model(path, full_check=True)
+
+
+class Writer(Protocol):
+    """What writes a network's calls into a graph, as onnx_elementwise.py and its like see it."""
+
+    graph: OnnxGraph
+
+    def is_traced(self, value: object) -> bool:
+        """Say whether a tensor is known only when the graph runs."""
+
+    def name(self, value: Tensor | float, dtype: torch.dtype | None = None) -> str:
+        """Return a value's name in the graph, there as this type."""
 
 
 def _bytes(value: Tensor) -> np.ndarray:

@@ -3,33 +3,31 @@
 See onnx_elementwise.py.
 """
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .onnx_elementwise import OPERATORS, writes
+from .onnx_graph import Writer
 from .onnx_shapes import transpose
-
-if TYPE_CHECKING:
-    from .tracing import Tracer
 
 __all__ = ['OPERATORS']
 
 
 @writes('softmax')
-def _softmax(t: 'Tracer', result: Tensor, x: Tensor, dim: int) -> str:
+def _softmax(t: Writer, result: Tensor, x: Tensor, dim: int) -> str:
     return t.graph.node('Softmax', t.name(x), axis=dim)
 
 
 @writes('matmul')
-def _matmul(t: 'Tracer', result: Tensor, x: Tensor, y: Tensor) -> str:
+def _matmul(t: Writer, result: Tensor, x: Tensor, y: Tensor) -> str:
     return t.graph.node('MatMul', t.name(x), t.name(y))
 
 
 @writes('linear')
 def _linear(
-    t: 'Tracer', result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None,
+    t: Writer, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None,
 ) -> str:
     # a matrix that is transposed here can be mapped from its file as it is
     matrix = t.graph.node('Transpose', t.name(weight), perm=[1, 0])
@@ -39,7 +37,7 @@ def _linear(
 
 @writes('embedding')
 def _embedding(
-    t: 'Tracer', result: Tensor, indices: Tensor, table: Tensor, *, padding_idx: int | None,
+    t: Writer, result: Tensor, indices: Tensor, table: Tensor, *, padding_idx: int | None,
     max_norm: None, norm_type: float, scale_grad_by_freq: bool, sparse: bool,
 ) -> str:
     return t.graph.node('Gather', t.name(table), t.name(indices), axis=0)
@@ -47,7 +45,7 @@ def _embedding(
 
 @writes('conv1d', 'conv2d')
 def _conv(
-    t: 'Tracer', result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None,
+    t: Writer, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None,
     stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
 ) -> str:
     sides = weight.dim() - 2
@@ -60,7 +58,7 @@ def _conv(
 
 @writes('layer_norm')
 def _layer_norm(
-    t: 'Tracer', result: Tensor, x: Tensor, shape: Sequence[int], weight: Tensor, bias: Tensor,
+    t: Writer, result: Tensor, x: Tensor, shape: Sequence[int], weight: Tensor, bias: Tensor,
     eps: float = 1e-5,
 ) -> str:
     return t.graph.node('LayerNormalization', *map(t.name, (x, weight, bias)), axis=-len(shape),
@@ -69,7 +67,7 @@ def _layer_norm(
 
 @writes('group_norm')
 def _group_norm(
-    t: 'Tracer', result: Tensor, x: Tensor, groups: int, weight: Tensor, bias: Tensor,
+    t: Writer, result: Tensor, x: Tensor, groups: int, weight: Tensor, bias: Tensor,
     eps: float = 1e-5,
 ) -> str:
     ones = torch.ones(groups, dtype=x.dtype)
@@ -84,7 +82,7 @@ def _group_norm(
 
 @writes('scaled_dot_product_attention')
 def _attention(
-    t: 'Tracer', result: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None,
+    t: Writer, result: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None,
 ) -> str:
     scale = scale or q.shape[-1] ** -0.5
     queries = t.graph.node('Mul', t.name(q), t.name(scale, q.dtype))
@@ -94,7 +92,7 @@ def _attention(
 
 @writes('interpolate')
 def _interpolate(
-    t: 'Tracer', result: Tensor, x: Tensor, size: Sequence[int], *, mode: str,
+    t: Writer, result: Tensor, x: Tensor, size: Sequence[int], *, mode: str,
     align_corners: bool, scale_factor: None, recompute_scale_factor: None, antialias: bool,
 ) -> str:
     assert mode == 'bilinear' and not antialias
@@ -104,5 +102,5 @@ def _interpolate(
 
 
 @writes('pixel_shuffle')
-def _pixel_shuffle(t: 'Tracer', result: Tensor, x: Tensor, factor: int) -> str:
+def _pixel_shuffle(t: Writer, result: Tensor, x: Tensor, factor: int) -> str:
     return t.graph.node('DepthToSpace', t.name(x), blocksize=factor, mode='CRD')

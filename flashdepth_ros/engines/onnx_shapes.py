@@ -1,99 +1,97 @@
 """PyTorch's functions in ONNX's operators: types, shapes and parts (see onnx_elementwise.py)."""
 from collections.abc import Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .engine import EngineError
 from .onnx_elementwise import writes
-
-if TYPE_CHECKING:
-    from .tracing import Tracer
+from .onnx_graph import Writer
 
 Index = int | slice | EllipsisType | None
 
 
 @writes('to', 'float', 'half', 'bfloat16', 'int', 'long', 'contiguous', 'clone', 'detach')
-def _to(t: 'Tracer', result: Tensor, x: Tensor, *_: Any, **__: Any) -> str | Tensor:
+def _to(t: Writer, result: Tensor, x: Tensor, *_: Any, **__: Any) -> str | Tensor:
     if not t.is_traced(x):  # only the other tensor, whose type it shall have
         return x.to(result.dtype)
     return t.name(x, result.dtype)
 
 
 @writes('zeros_like', 'new_zeros')
-def _zeros(t: 'Tracer', result: Tensor, *_: Any, **__: Any) -> Tensor:
+def _zeros(t: Writer, result: Tensor, *_: Any, **__: Any) -> Tensor:
     return torch.zeros(result.shape, dtype=result.dtype)
 
 
 @writes('ones_like', 'new_ones')
-def _ones(t: 'Tracer', result: Tensor, *_: Any, **__: Any) -> Tensor:
+def _ones(t: Writer, result: Tensor, *_: Any, **__: Any) -> Tensor:
     return torch.ones(result.shape, dtype=result.dtype)
 
 
 @writes('reshape', 'view', 'flatten', 'unflatten', 'squeeze', 'unsqueeze')
-def _reshape(t: 'Tracer', result: Tensor, x: Tensor, *_: Any, **__: Any) -> str:
+def _reshape(t: Writer, result: Tensor, x: Tensor, *_: Any, **__: Any) -> str:
     return _reshaped(t, t.name(x), x.shape, result)
 
 
-def _reshaped(t: 'Tracer', name: str, shape: Sequence[int], like: Tensor) -> str:
+def _reshaped(t: Writer, name: str, shape: Sequence[int], like: Tensor) -> str:
     if tuple(shape) == tuple(like.shape):
         return name
     return t.graph.node('Reshape', name, t.graph.numbers(like.shape))
 
 
 @writes('expand')
-def _expand(t: 'Tracer', result: Tensor, x: Tensor, *_: Any) -> str:
+def _expand(t: Writer, result: Tensor, x: Tensor, *_: Any) -> str:
     if x.shape == result.shape:
         return t.name(x)
     return t.graph.node('Expand', t.name(x), t.graph.numbers(result.shape))
 
 
 @writes('transpose')
-def transpose(t: 'Tracer', result: Tensor, x: Tensor, first: int, second: int) -> str:
+def transpose(t: Writer, result: Tensor, x: Tensor, first: int, second: int) -> str:
     order = list(range(x.dim()))
     order[first], order[second] = order[second], order[first]
     return t.graph.node('Transpose', t.name(x), perm=order)
 
 
 @writes('permute')
-def _permute(t: 'Tracer', result: Tensor, x: Tensor, *order: Any) -> str:
+def _permute(t: Writer, result: Tensor, x: Tensor, *order: Any) -> str:
     axes = order[0] if isinstance(order[0], (list, tuple)) else order
     return t.graph.node('Transpose', t.name(x), perm=[axis % x.dim() for axis in axes])
 
 
 @writes('T', 'mT')
-def _t(t: 'Tracer', result: Tensor, x: Tensor) -> str:
+def _t(t: Writer, result: Tensor, x: Tensor) -> str:
     return transpose(t, result, x, -1, -2)
 
 
 @writes('cat')
-def _cat(t: 'Tracer', result: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
+def _cat(t: Writer, result: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
     return t.graph.node('Concat', *(t.name(x, result.dtype) for x in parts),
                         axis=dim % result.dim())
 
 
 @writes('stack')
-def _stack(t: 'Tracer', result: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
+def _stack(t: Writer, result: Tensor, parts: Sequence[Tensor], dim: int = 0) -> str:
     dim %= result.dim()
     shape = t.graph.numbers([*result.shape[:dim], 1, *result.shape[dim + 1:]])
     return t.graph.node('Concat', *(t.graph.node('Reshape', t.name(x, result.dtype), shape)
                                     for x in parts), axis=dim)
 
 
-def _split_at(t: 'Tracer', x: Tensor, lengths: Sequence[int], dim: int) -> list[str]:
+def _split_at(t: Writer, x: Tensor, lengths: Sequence[int], dim: int) -> list[str]:
     return t.graph.nodes('Split', [t.name(x), t.graph.numbers(lengths)], len(lengths),
                          axis=dim % x.dim())
 
 
 @writes('split', 'chunk')
-def _split(t: 'Tracer', result: Sequence[Tensor], x: Tensor, _: Any, dim: int = 0) -> list[str]:
+def _split(t: Writer, result: Sequence[Tensor], x: Tensor, _: Any, dim: int = 0) -> list[str]:
     return _split_at(t, x, [part.shape[dim] for part in result], dim)
 
 
 @writes('unbind')
-def _unbind(t: 'Tracer', result: Sequence[Tensor], x: Tensor, dim: int = 0) -> list[str]:
+def _unbind(t: Writer, result: Sequence[Tensor], x: Tensor, dim: int = 0) -> list[str]:
     if len(result) == 1:
         return [_reshaped(t, t.name(x), x.shape, result[0])]
     return [t.graph.node('Reshape', name, t.graph.numbers(part.shape)) for name, part in zip(
@@ -101,7 +99,7 @@ def _unbind(t: 'Tracer', result: Sequence[Tensor], x: Tensor, dim: int = 0) -> l
 
 
 @writes('__getitem__')
-def _getitem(t: 'Tracer', result: Tensor, x: Tensor, index: Index | tuple[Index, ...]) -> str:
+def _getitem(t: Writer, result: Tensor, x: Tensor, index: Index | tuple[Index, ...]) -> str:
     items = index if isinstance(index, tuple) else (index,)
     shape, slices, axis = list(x.shape), [], 0
     for item in items:
@@ -130,7 +128,7 @@ def _getitem(t: 'Tracer', result: Tensor, x: Tensor, index: Index | tuple[Index,
 
 @writes('pad')
 def _pad(
-    t: 'Tracer', result: Tensor, x: Tensor, pad: Sequence[int], mode: str = 'constant',
+    t: Writer, result: Tensor, x: Tensor, pad: Sequence[int], mode: str = 'constant',
     value: float | None = None,
 ) -> str:
     if not any(pad):

@@ -45,10 +45,14 @@ class OpenVinoEngine(GraphEngine):
             self._target, 'FULL_DEVICE_NAME')
         return {'openvino': self._library.__version__, 'device': f'{self._target} {device}'}
 
+    def _types(self) -> str:
+        """Return the hint that leaves a graph the types that are written in it."""
+        # f32: else a CPU with bfloat16 would lower float32; but it would also raise float16
+        return 'dynamic' if self.precision == 'fp16' else 'f32'
+
     def _load(self, file: Path) -> None:
-        # float32 stays float32: without the hint a CPU with bfloat16 would lower it
         options: dict[str, str | int] = {
-            'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
+            'INFERENCE_PRECISION_HINT': self._types(), 'PERFORMANCE_HINT': 'LATENCY'}
         if self._target == 'CPU':
             options['INFERENCE_NUM_THREADS'] = self.request.threads or physical_cores()
         try:

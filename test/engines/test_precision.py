@@ -1,5 +1,6 @@
 """What is lowered to a half precision, and what stays in float32."""
 import pytest
+from reference import graph_file
 import torch
 
 from flashdepth_ros.engines import open_engine
@@ -27,3 +28,15 @@ def test_other_peoples_hooks_stay():
     lower(model, 'fp16')
     model.step(torch.zeros(1, 3, 42, 42), model.initial_state(1, 42, 42))
     assert seen == [torch.float16] and last.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(('precision', 'hint'), [('fp32', 'f32'), ('fp16', 'dynamic')])
+def test_openvino_keeps_the_types_of_the_graph(precision, hint):
+    """Float16 is computed on an Intel GPU; the hint that CPUs need would make float32 of it."""
+    openvino = pytest.importorskip('openvino')
+    engine = open_engine('flashdepth-nano', 'random', 'openvino', 'cpu', 'fp32')
+    engine.precision = precision
+    assert engine._types() == hint
+    compiled = openvino.Core().compile_model(
+        graph_file('flashdepth-nano', 70, 84), 'CPU', {'INFERENCE_PRECISION_HINT': engine._types()})
+    assert compiled.get_property('INFERENCE_PRECISION_HINT') == getattr(openvino.Type, hint)
