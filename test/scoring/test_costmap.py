@@ -193,6 +193,7 @@ def test_the_command_compares_modes_and_memory_with_the_truth(tmp_path, capsys):
     assert sum(found['true depth']['near']) > 0.9 * sum(found['true depth']['true'])
     assert found['flashdepth-nano, fixed']['frames'] == 6
 
+
 def test_modes_that_a_model_has_not_and_other_sources_are_refused(capsys):
     assert evaluate.main(['--costmap', '--seeds', '0', '--model', 'vda-s', '--weights', 'random',
                           '--scale-mode', 'nominal']) == 1
