@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         'model': 'flashdepth-nano', 'learn': ['all'], 'loss': 'log', 'steps': 600, 'every': 600,
         'rate': [('encoder', 3e-4), ('decoder', 5e-4), ('temporal', 3e-4)], 'clips': 4,
         'frames': 2, 'lead': 8, 'weight_decay': 0.02, 'warm_up': 30, 'cool_down': 0.7,
-        'average': 0.99, 'keep': 0.3, 'precision': 'bf16', 'crop': 0.6, 'effects': 0.5}}
+        'average': 0.99, 'keep': 0.3, 'precision': 'bf16', 'crop': 0.7, 'effects': 0.5}}
 
 
 def named_number(text: str) -> tuple[str, float]:
