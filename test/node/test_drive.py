@@ -82,7 +82,8 @@ def drive(rig):
             **{f'output.{name}': value for name, value in parameters['output'].items()},
             **{f'points.{name}': value for name, value in parameters['points'].items()},
             'points.stride': 2, 'points.rate': 0.0,    # of 640 pixels; every frame has its clouds
-            'model.name': 'flashdepth-nano', 'model.weights': 'auto', 'scale.mode': mode})
+            'model.name': 'flashdepth-nano', 'model.weights': 'auto', 'input.short_side': 0,
+            'scale.mode': mode})
         return Robot(node.activate(), renderer, *which)
     with Renderer(320, 240) as renderer:
         yield begin
