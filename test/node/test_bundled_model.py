@@ -23,7 +23,8 @@ def offline(tmp_path, monkeypatch):
 
 
 def test_auto_gives_the_depth_of_a_simulated_room(rig, offline):
-    node = rig(**{'model.weights': 'auto'}).activate()
+    node = rig(**{
+        'model.name': 'auto', 'model.weights': 'auto', 'input.short_side': 0}).activate()
     with Renderer(320, 240) as renderer:
         for i, frame in enumerate(drive_through(renderer, 2_000_000_000, 6)):
             depth = node.depth_of(np.ascontiguousarray(frame.rgb), (i + 1) * SECOND // 10)

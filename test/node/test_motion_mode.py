@@ -6,7 +6,8 @@ from ros_rig import SECOND
 
 from flashdepth_ros.ros.message import header_at, stamp_to_ns
 
-MOTION = {'scale.mode': 'motion', 'model.name': 'flashdepth-nano', 'model.weights': 'auto'}
+MOTION = {'scale.mode': 'motion', 'model.name': 'flashdepth-nano', 'model.weights': 'auto',
+          'input.short_side': 0}
 FRAMES = 45
 
 

@@ -66,6 +66,14 @@ def end(process: subprocess.Popen, number: int) -> set[str]:
     return shared
 
 
+def ports(domain: int) -> set[str]:
+    """Return the files in /dev/shm of the ports of a domain."""
+    found = ((file.name, file.name.rpartition('port')[2])
+             for file in Path('/dev/shm').glob('fast*_port*'))
+    return {name for name, port in found
+            if port.isdigit() and 0 <= int(port) - 7400 - 250 * domain < 250}
+
+
 def in_pythons_own_start(text: str) -> bool:
     """Say whether KeyboardInterrupt was raised before the first line of this package ran."""
     folder = str(Path(flashdepth_ros.__file__).parent)
@@ -81,7 +89,7 @@ def test_every_moment_of_a_start(program, request, domain, soak, measured):
     moments = np.arange(0, 1.3 * duration, STEP)
     if len(moments) > soak.starts:
         moments = sorted(random.Random(4).sample(list(moments), soak.starts))
-    first_port = 7400 + 250 * domain
+    before = ports(domain)  # of a test that was killed
     for i, moment in enumerate(moments):
         for number in (signal.SIGINT, signal.SIGTERM) if soak.full else (
                 (signal.SIGINT, signal.SIGTERM)[i % 2],):
@@ -94,9 +102,6 @@ def test_every_moment_of_a_start(program, request, domain, soak, measured):
                 continue
             assert process.returncode in (0, -number), what
             assert not re.search('Traceback|[Ee]rror|cannot|Failed', text), what
-            left = [file for file in shared if Path(file).exists()] + [
-                file.name for file in Path('/dev/shm').glob('fast*_port*')
-                if file.name.rpartition('port')[2].isdigit()
-                and 0 <= int(file.name.rpartition('port')[2]) - first_port < 250]
-            assert not left, what
+            left = [file for file in shared if Path(file).exists()]
+            assert not left and ports(domain) <= before, what
     measured(f'{len(moments)} moments of a start that takes {duration:.1f} s')
