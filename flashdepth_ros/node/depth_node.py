@@ -3,11 +3,10 @@
 Here are its transitions, parameters and services. The way of a frame is worker.py; what one camera
 receives, remembers and publishes is camera.py.
 """
-from collections.abc import Callable
+import contextlib
 import functools
 import gc
 import threading
-import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -18,10 +17,6 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from ..engines import EngineError
-from ..images.loops import LoopError
-from ..metres.units import ScaleError
-from ..models import CheckpointError, FrameTooSmallError
 from ..ros import parameters
 from ..ros.manager_bond import ManagerBond
 from ..ros.memory import release_memory
@@ -29,43 +24,16 @@ from ..ros.topics import NodeTopics
 from . import diagnostics, loading
 from .camera import Camera
 from .camera_watch import CameraWatch
+from .interruptible import InterruptedWork, Interruptible
 from .live_settings import LiveSettings
+from .transition import transition
 from .worker import Worker
 
 RCLError = rclpy_implementation.RCLError
-SUCCESS = TransitionCallbackReturn.SUCCESS
-FAILURE, ERROR = TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 # seconds; what begins or ends is told in less than two, also by what looks once in between
 LOOK_AROUND = 0.5
-
-# what a wrong parameter or file may raise while loading; anything else is a defect and gets a trace
-EXPECTED = (CheckpointError, EngineError, FrameTooSmallError, LoopError, ScaleError,
-            parameters.ParameterError)
-
-
-def _transition(step: Callable) -> Callable:
-    """Make a transition callback log what it raises: rclpy drops exceptions silently."""
-    @functools.wraps(step)
-    def logged(self, state: LifecycleState) -> TransitionCallbackReturn:
-        name = step.__name__.removeprefix('on_')
-        try:
-            result = step(self, state)
-        except EXPECTED as error:
-            self.problem, trace = f'cannot {name}: {error}', ''
-        except Exception as error:
-            self.problem = f'cannot {name}: {type(error).__name__}: {error}'
-            trace = f'\n{traceback.format_exc()}'
-        else:
-            self.problem = None
-            return result
-        self.get_logger().error(self.problem + trace)
-        if name == 'activate':  # stays inactive
-            self._stop()
-            return FAILURE
-        self._release()
-        return FAILURE if name == 'configure' else ERROR  # both end in unconfigured
-    return logged
 
 
 class DepthNode(LifecycleNodeMixin, Node):
@@ -93,6 +61,8 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._ready = threading.Condition()  # a frame waits, or the worker must end
         self._worker: Worker | None = None   # while the node is active
         self._bond = ManagerBond(self)       # likewise
+        self._long_work = Interruptible()
+        self._transition = threading.Lock()  # held while one is under way
         # held while engine or cameras come and go, and while diagnostics look at them
         self._members = threading.Lock()
 
@@ -128,13 +98,13 @@ class DepthNode(LifecycleNodeMixin, Node):
 
     # Transitions
 
-    @_transition
+    @transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._load()
         self._open_cameras()
         return super().on_configure(state)
 
-    @_transition
+    @transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._settings.in_use = True  # from here on a parameter that is accepted is one that runs
         self._load()  # again only if a parameter has changed since
@@ -151,17 +121,17 @@ class DepthNode(LifecycleNodeMixin, Node):
         self._bond.begin(self._settings.now['bond_heartbeat_period'])
         return result
 
-    @_transition
+    @transition
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
         return super().on_deactivate(state)
 
-    @_transition
+    @transition
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._release()
         return SUCCESS
 
-    @_transition
+    @transition
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._release()
         return SUCCESS
@@ -176,7 +146,8 @@ class DepthNode(LifecycleNodeMixin, Node):
         Before Kilted rclpy lets the error through, and the process ends (rclpy issue 1209).
         """
         try:
-            with self._state_machine:  # `end` may destroy it meanwhile, and rclpy would crash
+            # `end` may destroy the state machine meanwhile, and rclpy would crash
+            with self._transition, self._state_machine:
                 return super()._LifecycleNodeMixin__change_state(transition)
         except RCLError as error:
             self.get_logger().error(f'transition {transition} is not possible now: {error}')
@@ -190,9 +161,10 @@ class DepthNode(LifecycleNodeMixin, Node):
         if self._model is not None and self._model.fits(settings):
             loading.check_modes(self._model.engine.spec, settings)
             return
-        choice = loading.choose(settings)
+        choice = self._long_work.run(loading.choose, settings)
         self._free_model()
-        self._model = loading.load_model(*choice, settings, self.get_logger())
+        self._model = self._long_work.run(
+            loading.load_model, *choice, settings, self.get_logger())
 
     def _stop(self) -> None:
         """End the worker after the frame in progress, and forget the temporal state."""
@@ -200,10 +172,11 @@ class DepthNode(LifecycleNodeMixin, Node):
         for camera in self._cameras:
             camera.input.unsubscribe()
         self._settings.in_use = False
-        if self._worker is None:  # it was not active: there is no temporal state
+        worker, self._worker = self._worker, None
+        if worker is None:  # it was not active: there is no temporal state
             return
-        self._worker.stop()
-        self._worker = None
+        with contextlib.suppress(InterruptedWork):
+            self._long_work.run(worker.stop)
         for camera in self._cameras:
             camera.scale.unsubscribe()
             camera.stream.reset()
@@ -247,7 +220,14 @@ class DepthNode(LifecycleNodeMixin, Node):
             release_memory()
 
     def end(self, timeout: float) -> None:
-        """Leave ROS in order, at the end of the process; wait that long for a frame in progress."""
+        """Leave ROS in order, at the end of the process.
+
+        timeout: seconds to wait for a frame in progress, and for a transition, which holds the node
+        in rcl, and with it what DDS has in /dev/shm.
+        """
+        self._long_work.interrupt()
+        if self._transition.acquire(timeout=timeout):
+            self._transition.release()
         self._settings.in_use = False
         self._bond.end()
         if self._worker is not None:

@@ -82,14 +82,15 @@ def in_pythons_own_start(text: str) -> bool:
 
 @pytest.mark.parametrize('program', PROGRAMS, indirect=True)
 def test_every_moment_of_a_start(program, request, domain, soak, measured):
-    name = request.node.callspec.params['program']
+    name, before = request.node.callspec.params['program'], ports(domain)  # of killed processes
     process, log = program()
     duration = wait_for(process, log, PROGRAMS[name][1])
-    end(process, signal.SIGTERM)
+    shared = end(process, signal.SIGTERM)
+    left = [file for file in shared if Path(file).exists()] + sorted(ports(domain) - before)
+    assert not left, (left, process.returncode, log.read_text())
     moments = np.arange(0, 1.3 * duration, STEP)
     if len(moments) > soak.starts:
         moments = sorted(random.Random(4).sample(list(moments), soak.starts))
-    before = ports(domain)  # of a test that was killed
     for i, moment in enumerate(moments):
         for number in (signal.SIGINT, signal.SIGTERM) if soak.full else (
                 (signal.SIGINT, signal.SIGTERM)[i % 2],):
@@ -102,6 +103,6 @@ def test_every_moment_of_a_start(program, request, domain, soak, measured):
                 continue
             assert process.returncode in (0, -number), what
             assert not re.search('Traceback|[Ee]rror|cannot|Failed', text), what
-            left = [file for file in shared if Path(file).exists()]
-            assert not left and ports(domain) <= before, what
+            left = [file for file in shared if Path(file).exists()] + sorted(ports(domain) - before)
+            assert not left, (left, what)
     measured(f'{len(moments)} moments of a start that takes {duration:.1f} s')
