@@ -90,6 +90,16 @@ class Recorder(Node):
                   & self._statuses.keys())
         return stamps & self._truths.keys() if self._with_truth else stamps
 
+    def missing(self) -> str:
+        """Say what keeps frames from being complete, as far as it is known."""
+        if not self._statuses:
+            return 'no frame has come'
+        newest = self._statuses[max(self._statuses)]
+        if not self._clouds and newest.scale_problem:
+            return ('there is depth and no scale, so no cloud of it: '
+                    f'{newest.scale_problem}. Another scene may tell it')
+        return 'no frame has come of which all is there'
+
     def frames(self) -> list[RecordedFrame]:
         """Return the complete frames in order."""
         return [RecordedFrame(
@@ -119,7 +129,7 @@ def record(
 
             if not spin_until_received(executor, lambda: len(recorder.complete()), frames, wait,
                                        check, 'depth over DDS'):
-                raise SilenceError(f'no frame has come for {wait:.0f} s; see the log above')
+                raise SilenceError(f'for {wait:.0f} s {recorder.missing()}; see the log above')
         finally:
             for node in nodes:
                 node.end()
