@@ -20,7 +20,7 @@ from ..ros.camera_info import read_calibration
 from ..ros.image_messages import image_to_depth
 from ..ros.message import MessageError, stamp_to_ns
 from ..ros.parameters import Settings
-from ..ros.topics import Subscription, Topics
+from ..ros.topics import Listener, Topics
 from .camera_input import Picture
 from .required import require
 from .transforms import Transforms
@@ -48,7 +48,6 @@ class ReferenceSource:
         self._pairing = Pairing(round(1e9 * self._max_delay))
         self._last = 0    # stamp of the last frame that had a reference
         self._info: CameraInfo | None = None
-        self._subscriptions: list[Subscription] = []
         self._transforms: Transforms | None = None
         self._points = settings['scale.reference'] == 'points'
         if self._points:
@@ -58,20 +57,22 @@ class ReferenceSource:
         self.topic = topics.name(
             prefix + ('reference/points' if self._points else 'reference/depth/image'))
         self.info_topic = topics.name(f'{prefix}reference/depth/camera_info')
+        kinds = ([(PointCloud2, self.topic, self._on_reference)] if self._points else
+                 [(CameraInfo, self.info_topic, self._on_info),
+                  (Image, self.topic, self._on_reference)])
+        self._listeners = [Listener(topics, *each, DEPTH) for each in kinds]
 
     def subscribe(self) -> None:
         """Begin to receive."""
         if self._transforms is not None:
             self._transforms.subscribe()
-        if not self._points:
-            self._subscribe(CameraInfo, self.info_topic, self._on_info)
-        self._subscribe(PointCloud2 if self._points else Image, self.topic, self._on_reference)
+        for listener in self._listeners:
+            listener.subscribe()
 
     def unsubscribe(self) -> None:
         """Stop receiving, and drop what has come."""
-        for subscription in self._subscriptions:
-            subscription.destroy()
-        self._subscriptions = []
+        for listener in self._listeners:
+            listener.unsubscribe()
         if self._transforms is not None:
             self._transforms.unsubscribe()
         self._pairing.clear()
@@ -79,15 +80,12 @@ class ReferenceSource:
 
     def look_around(self) -> None:
         """Follow publishers that come and go; twice a second."""
-        for subscription in self._subscriptions:
-            subscription.refresh()
+        for listener in self._listeners:
+            listener.refresh()
 
     def forget(self) -> None:
         """Drop the frames that wait for their reference: they are of another stream."""
         self._pairing.forget_frames()
-
-    def _subscribe(self, kind: type, topic: str, callback) -> None:
-        self._subscriptions.append(self._topics.subscribe(kind, topic, callback, DEPTH))
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message

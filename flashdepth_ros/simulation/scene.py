@@ -2,6 +2,7 @@
 
 Times are in seconds. The world is x, y on the floor and z up (REP 103), in metres.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 import math
 
@@ -22,6 +23,17 @@ def turned(axis: int, angle: float) -> np.ndarray:
     rotation[i, i] = rotation[j, j] = c
     rotation[i, j], rotation[j, i] = -s, s
     return rotation
+
+
+def optical_pose(place: Sequence[float] | np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Return the pose (4, 4) of a camera's optical frame at a place (3,).
+
+    rotation: (3, 3) of its body frame, x ahead and z up.
+    """
+    pose = np.eye(4)
+    pose[:3, :3] = rotation @ FRONT
+    pose[:3, 3] = place
+    return pose
 
 
 @dataclass(frozen=True)
@@ -107,10 +119,7 @@ class Scene:
 
     def wheel_pose(self, stamp: int) -> np.ndarray:
         """Return what wheels tell of the camera's pose, as `pose`, at a time in ns."""
-        pose = np.eye(4)
-        pose[:3, 3], rotation = self.carriage_pose(stamp / 1e9)
-        pose[:3, :3] = rotation @ FRONT
-        return pose
+        return optical_pose(*self.carriage_pose(stamp / 1e9))
 
     def pose(self, time: float) -> np.ndarray:
         """Return the camera's pose, (4, 4): optical frame (x right, y down, z ahead) to world."""
@@ -124,10 +133,7 @@ class Scene:
         pitch = ride.pitch + ride.nod * (0.6 * math.sin(2 * slow + 1) + 0.4 * math.sin(angle))
         rotation = turned(2, heading) @ turned(1, pitch) @ turned(
             0, ride.roll * math.sin(angle / 2 if waves % 2 == 0 else angle))
-        pose = np.eye(4)
-        pose[:3, :3] = rotation @ FRONT
-        pose[:3, 3] = *place, ride.height + ride.bob * math.sin(angle)
-        return pose
+        return optical_pose((*place, ride.height + ride.bob * math.sin(angle)), rotation)
 
     def set_time(self, time: float) -> None:
         """Bring what moves and the lights to a time."""

@@ -8,7 +8,7 @@ import numpy as np
 from ..images.picture_statistics import picture_statistics, thumbnail
 from .effects import USUAL, disturb
 from .render import Frame, Renderer
-from .scene import FRONT, Scene, turned
+from .scene import Scene, optical_pose, turned
 from .scenes import make_scene
 
 NEAR, BESIDE = 0.25, 0.35    # metres before the wall to which a camera drives, or where it turns
@@ -43,12 +43,10 @@ def drive_to_wall(
 def _pose(scene: Scene, place: np.ndarray, heading: float, time: float) -> np.ndarray:
     """Return the pose (4, 4) of the scene's camera at a place (2,) of the floor."""
     ride, angle = scene.carriage, 2 * math.pi * scene.carriage.frequency * time
-    pose = np.eye(4)
-    pose[:3, :3] = turned(2, heading) @ turned(
+    rotation = turned(2, heading) @ turned(
         1, ride.pitch + 0.4 * ride.nod * math.sin(angle)) @ turned(
-            0, ride.roll * math.sin(angle / 2)) @ FRONT
-    pose[:3, 3] = *place, ride.height + ride.bob * math.sin(angle)
-    return pose
+            0, ride.roll * math.sin(angle / 2))
+    return optical_pose((*place, ride.height + ride.bob * math.sin(angle)), rotation)
 
 
 def _plainest_wall(renderer: Renderer, scene: Scene) -> tuple[np.ndarray, float, float]:
