@@ -6,7 +6,6 @@ shift knows nothing of depth. The shift is the cheap one, so flow is computed on
 import cv2
 import numpy as np
 
-from .loops import loop
 from .optical_flow import FlowSearch, pixel_grid, warp
 
 SIZE = 32, 24    # width and height at which pictures are shifted over each other,
@@ -75,22 +74,6 @@ def _evened(grey: np.ndarray) -> np.ndarray:
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Return that of two pictures; 1 where there is nothing to tell them by."""
-    return _correlate(a.astype(np.float32, copy=False), b.astype(np.float32, copy=False))
-
-
-@loop('float64(float32[:, :], float32[:, :])')
-def _correlate(a, b):
-    of_a = of_b = product = squares_a = squares_b = 0.0
-    for y in range(a.shape[0]):
-        for x in range(a.shape[1]):
-            of_a += a[y, x]
-            of_b += b[y, x]
-    of_a, of_b = of_a / a.size, of_b / a.size
-    for y in range(a.shape[0]):
-        for x in range(a.shape[1]):
-            first, second = a[y, x] - of_a, b[y, x] - of_b
-            product += first * second
-            squares_a += first * first
-            squares_b += second * second
-    norms = np.sqrt(squares_a * squares_b)
-    return product / norms if norms > 1 else 1.0
+    a, b = (each.astype(np.float32) - float(each.mean()) for each in (a, b))
+    product = cv2.norm(a) * cv2.norm(b)
+    return float((a * b).sum()) / product if product > 1 else 1.0

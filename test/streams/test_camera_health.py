@@ -2,7 +2,6 @@
 import cv2
 from egl import needs_egl
 import numpy as np
-from numpy.testing import assert_array_equal
 import pytest
 
 from flashdepth_ros.images.picture_statistics import equal_share, picture_statistics, thumbnail
@@ -49,35 +48,6 @@ def test_the_numbers_are_those_of_plain_numpy():
     assert numbers.detail == pytest.approx(np.percentile(gradient, 99), abs=0.5)
     assert equal_share(grey, grey) == 1 and equal_share(grey, grey[1:]) == 0
     assert equal_share(grey, 255 - grey) < 0.05
-
-
-@pytest.mark.parametrize(('height', 'width'), [
-    (240, 320), (720, 1280), (1081, 1921), (2, 900), (700, 3), (3, 5)])
-def test_the_loops_over_pixels_give_what_opencv_gives(height, width):
-    rgb = cv2.resize(PICTURES[1], (width, height), interpolation=cv2.INTER_CUBIC)
-    step = max(1, max(height, width) // 364)
-    grey = cv2.cvtColor(rgb[::step], cv2.COLOR_RGB2GRAY)[:, ::step]
-    while max(grey.shape) >= 364 and min(grey.shape) > 1:
-        h, w = (side // 2 for side in grey.shape)
-        grey = cv2.resize(grey[:2 * h, :2 * w], (w, h), interpolation=cv2.INTER_AREA)
-    h, w = (max(1, round(side * min(1, 182 / max(grey.shape)))) for side in grey.shape)
-    grey = cv2.resize(grey, (w, h), interpolation=cv2.INTER_AREA)
-    assert_array_equal(thumbnail(rgb), grey)
-
-    values = grey.astype(np.float32)
-    smooth = cv2.GaussianBlur(values, (0, 0), 1.2)
-    gradient = np.hypot(*(each.astype(float) for each in cv2.spatialGradient(grey)))
-    small = cv2.resize(values, (max(1, w // 4), max(1, h // 4)), interpolation=cv2.INTER_AREA)
-    coarse = cv2.resize(cv2.GaussianBlur(small, (0, 0), 1.5), (w, h))
-    numbers = picture_statistics(grey)
-    assert numbers.brightness == pytest.approx(
-        np.floor(np.percentile(smooth, 98, method='inverted_cdf')), abs=1)
-    assert numbers.white == (grey >= 250).mean()
-    assert numbers.detail == np.percentile(gradient // 2, 99, method='inverted_cdf') / 4
-    assert numbers.contrast == pytest.approx(values.std(dtype=float), rel=1e-5)
-    assert numbers.fine == pytest.approx(
-        (values - smooth).std(dtype=float) / max((values - coarse).std(dtype=float), 1e-3),
-        rel=1e-4)
 
 
 @pytest.mark.parametrize(('event', 'state'), [
