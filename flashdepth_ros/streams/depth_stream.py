@@ -181,11 +181,6 @@ def _sums(outputs: torch.Tensor, state: State) -> torch.Tensor:
     return sums
 
 
-def step_on_device(streams: Sequence[DepthStream], frames: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Do what step_together does, unchecked; the outputs (N, h, w) stay on the device."""
-    return _step(streams, frames)[0]
-
-
 def _step(
     streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
 ) -> tuple[torch.Tensor, State]:

@@ -11,14 +11,14 @@ import time
 from bench_tools import Bench, percentiles, picture
 import numpy as np
 import torch
+from torch_metres import resize_to_depth_in_torch
 
 from flashdepth_ros.engines.cores import processor
 from flashdepth_ros.engines.pytorch import full_float32
 from flashdepth_ros.engines.trust import natural_frames
-from flashdepth_ros.images.resampling import DepthFormula
+from flashdepth_ros.images.resampling import DepthFormula, resize_to_depth
 from flashdepth_ros.models import Unit, model_spec
-from flashdepth_ros.streams.depth_stream import DepthStream, step_on_device
-from flashdepth_ros.streams.metres_on_device import Download, resize_to_depth_on_device
+from flashdepth_ros.streams.depth_stream import DepthStream
 
 Rows = list[dict]
 # (model, size) -> frames a second that it shall reach on an H100
@@ -123,7 +123,8 @@ def speed(bench: Bench) -> Rows:
 def _frames(bench: Bench, stream: DepthStream, spec, size: tuple[int, int]) -> dict:
     """Run frames of a size for some seconds; return times of the whole and of the step alone."""
     pictures = [picture(*size, i) for i in range(8)]
-    formula, download = formula_of(spec.unit), Download()
+    formula, metres = formula_of(spec.unit), np.empty(size, np.float32)
+    has_loops = importlib.util.find_spec('numba') is not None
     if bench.cuda:
         torch.cuda.reset_peak_memory_stats(bench.device)
     totals, steps, frame = [], [], 0
@@ -133,21 +134,20 @@ def _frames(bench: Bench, stream: DepthStream, spec, size: tuple[int, int]) -> d
         rgb = pictures[frame % 8]
         begin = time.perf_counter()
         prepared = stream.prepare(rgb)
-        output = step_on_device([stream], [prepared])[0]
-        if stream.points is None:
-            depth = download(resize_to_depth_on_device(output, formula, *size))
-        else:  # whose depth needs the host: it is solved for
-            depth = stream.read(download(output), size)
+        plane = stream.read(stream.step(prepared), size)
+        if has_loops:  # as the node does it
+            resize_to_depth(plane.numpy(), formula, metres)
+        else:
+            metres[...] = resize_to_depth_in_torch(plane, formula, *size)
         if frame >= first:  # those before capture the graph
             totals.append(time.perf_counter() - begin)
         frame += 1
-    if not depth.isfinite().any():
+    if not np.isfinite(metres).any():
         raise ValueError('no pixel has a depth')
     for i in range(first):
         bench.wait()
         begin = time.perf_counter()
-        step_on_device([stream], [prepared])
-        bench.wait()
+        stream.step(prepared)
         if i >= first // 2:
             steps.append(time.perf_counter() - begin)
     found = {'frames': len(totals), **percentiles(totals)}

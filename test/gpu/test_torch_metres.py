@@ -5,9 +5,9 @@ import numpy as np
 from numpy.testing import assert_allclose
 import pytest
 import torch
+from torch_metres import resize_to_depth_in_torch
 
 from flashdepth_ros.images.resampling import DepthFormula, resize_to_depth
-from flashdepth_ros.streams.metres_on_device import Download, resize_to_depth_on_device
 
 
 @pytest.mark.parametrize('formula', [
@@ -22,7 +22,7 @@ def test_metres(formula, size):
     wanted = np.empty(size, np.float32)
     with np.errstate(all='ignore'):
         resize_to_depth(output, formula, wanted)
-    depth = Download()(resize_to_depth_on_device(torch.from_numpy(output), formula, *size)).numpy()
+    depth = resize_to_depth_in_torch(torch.from_numpy(output), formula, *size).numpy()
     assert depth.dtype == np.float32
     finite = np.isfinite(wanted)
     assert finite.any()
