@@ -77,26 +77,6 @@ def depth_to_clearing_cloud(
     return _describe(message, 1, count, (), True, header)
 
 
-def points_to_cloud(
-    points: np.ndarray, colours: np.ndarray | None, organized: bool, header: Header,
-    out: Kept | None = None,
-) -> Kept:
-    """Points (H, W, 3) float32 with NaN for no value -> PointCloud2, into `out` where given.
-
-    colours: (H, W) float32 with the bits that fill_points gives them, or None for no field rgb.
-    organized: keep the grid and the NaN; otherwise one row of the points that have a value.
-    """
-    message = out or PointCloud2()
-    if colours is not None:
-        points = np.concatenate([points, colours[..., None]], 2)
-    if not organized:
-        points = points[np.isfinite(points[..., 2])][None]
-    height, width = points.shape[:2]
-    data_view(message, points.nbytes).view(np.float32)[...] = points.ravel()
-    return _describe(
-        message, height, width, () if colours is None else ('rgb',), not organized, header)
-
-
 def _describe(
     message: Kept, height: int, width: int, names: tuple[str, ...], is_dense: bool,
     header: Header,

@@ -179,6 +179,10 @@ def pair_alignment_error(
 ) -> float:
     """Return the mean of AbsRel(next_depth, depth reprojected) and of the same backwards.
 
+    Of aligned depth in metres, of a scene at rest: its mean over all neighbouring frames, in
+    percent, is the temporal alignment error (TAE) of VDA, section 4.1; lower is steadier.
+
+    depth, next_depth: (H, W). intrinsics: (3, 3) in pixels. poses: (4, 4), camera to world.
     mask, next_mask: where each frame may be compared; all of it by default. nothing: the error
     where no point is seen in common: NaN leaves that direction out.
     """
@@ -195,27 +199,6 @@ def pair_alignment_error(
         else:
             errors.append(nothing)
     return mean(errors)
-
-
-def temporal_alignment_error(
-    depths: Sequence[np.ndarray], intrinsics: np.ndarray, poses: np.ndarray,
-    masks: Sequence[np.ndarray] | None = None,
-) -> float:
-    """TAE in percent, of aligned depth in metres; lower is steadier.
-
-    VDA, section 4.1: 100 / (2 (T - 1)) times the sum over neighbouring frames of AbsRel between a
-    frame and its neighbour reprojected into it, forwards and backwards. It takes a scene at rest.
-
-    depths: T frames (H, W); intrinsics (3, 3) or (T, 3, 3); poses (T, 4, 4) camera to world.
-    masks: where each frame may be compared. Pairs that see nothing in common are left out (the
-    benchmark counts them as 0, as if they were perfect).
-    """
-    intrinsics = np.broadcast_to(intrinsics, (len(depths), 3, 3))
-    compared = [None] * len(depths) if masks is None else masks
-    return 100 * mean([
-        pair_alignment_error(depths[t], depths[t + 1], intrinsics[t], poses[t], poses[t + 1],
-                             compared[t], compared[t + 1])
-        for t in range(len(depths) - 1)])
 
 
 def change_error(

@@ -1,6 +1,7 @@
 """Metres from a reference or from the floor, over DDS."""
 import importlib.util
 
+from clouds_by_hand import points_to_cloud
 import numpy as np
 import pytest
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -15,7 +16,6 @@ from flashdepth_ros.node.parameter_table import PARAMETERS
 from flashdepth_ros.node.reference import ReferenceSource
 from flashdepth_ros.ros.camera_info import intrinsics_to_info
 from flashdepth_ros.ros.camera_view import CameraView
-from flashdepth_ros.ros.cloud_messages import points_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image
 from flashdepth_ros.ros.topics import NodeTopics
 
@@ -114,8 +114,8 @@ def test_metres_follow_a_reference(rig, reference, kind):
         header = stamped(stamp, 'camera' if kind == 'depth' else 'lidar')
         own_info.publish(intrinsics_to_info(camera(98, 84), header))
         publisher.publish(
-            points_to_cloud(unproject(sparse(wanted, rng), camera(98, 84)) + shift, None, False,
-                            header) if points else depth_to_image(sparse(wanted, rng), header))
+            points_to_cloud(unproject(sparse(wanted, rng), camera(98, 84)) + shift, header)
+            if points else depth_to_image(sparse(wanted, rng), header))
         node.spin_until(lambda: False, 0.2)
         depth = node.depth_of(frame, stamp, info=True)
     assert node.status.calibrated, node.depth_node._cameras[0].scale.problem

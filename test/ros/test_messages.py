@@ -1,6 +1,4 @@
 """Images, CameraInfo and clouds, between NumPy and ROS messages."""
-import struct
-
 from images_by_hand import RGB, make
 import numpy as np
 from numpy.testing import assert_array_equal
@@ -10,7 +8,7 @@ from std_msgs.msg import Header
 
 from flashdepth_ros.images.intrinsics import Intrinsics
 from flashdepth_ros.images.points import unproject
-from flashdepth_ros.ros.cloud_messages import depth_to_cloud, points_to_cloud
+from flashdepth_ros.ros.cloud_messages import depth_to_cloud
 from flashdepth_ros.ros.image_messages import depth_to_image, depth_view, image_to_rgb, rgb_to_image
 from flashdepth_ros.ros.message import MessageError
 
@@ -117,29 +115,3 @@ def test_a_cloud_of_voxels(coloured):
     assert len(np.unique(cubes, axis=0)) == len(kept)
     # an organized cloud keeps its grid
     assert depth_to_cloud(depth, rgb, camera, Header(), organized=True, voxel=0.25).width == 7
-
-
-@pytest.mark.parametrize('missing', [0.0, 0.3, 1.0])
-@pytest.mark.parametrize('coloured', [False, True])
-@pytest.mark.parametrize('organized', [False, True])
-def test_clouds_of_points_one_by_one(missing, coloured, organized):
-    """The bytes are those that writing one point after the other gives."""
-    rng = np.random.default_rng(4)
-    colours = rng.integers(0, 1 << 24, (11, 14), dtype=np.uint32)
-    points = rng.normal(size=(11, 14, 3)).astype(np.float32)
-    points[rng.random(points.shape[:2]) < missing] = np.nan
-    expected = b''
-    for point, colour in zip(points.reshape(-1, 3), colours.ravel().tolist(), strict=True):
-        if organized or not np.isnan(point[2]):
-            expected += point.tobytes() + (struct.pack('<I', colour) if coloured else b'')
-    cloud = points_to_cloud(
-        points, colours.view(np.float32) if coloured else None, organized, Header())
-    assert cloud.data.tobytes() == expected
-    assert cloud.row_step * cloud.height == len(expected)
-    assert cloud.height * cloud.width * cloud.point_step == len(expected)
-
-
-def test_a_cloud_of_no_points():
-    cloud = points_to_cloud(
-        np.zeros((1, 0, 3), np.float32), np.zeros((1, 0), np.float32), False, Header())
-    assert (cloud.width, len(cloud.data)) == (0, 0)

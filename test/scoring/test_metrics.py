@@ -69,32 +69,33 @@ def test_abs_rel_and_delta():
     assert math.isnan(metrics.delta(depth, truth, mask & False))
 
 
-def test_tae_of_a_wall_that_is_approached():
+def test_alignment_of_a_wall_that_is_approached():
     # three pixels, focal length 1, centre 1; the camera goes 1 m towards a wall 2 m away
     intrinsics = np.array([[1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
-    poses = np.stack([np.eye(4), np.eye(4)])
-    poses[1, 2, 3] = 1
+    pose, next_pose = np.eye(4), np.eye(4)
+    next_pose[2, 3] = 1
     wall, nearer = np.full((1, 3), 2.0), np.full((1, 3), 1.0)
-    assert metrics.temporal_alignment_error([wall, nearer], intrinsics, poses) == 0
+    assert metrics.pair_alignment_error(wall, nearer, intrinsics, pose, next_pose) == 0
     # 1.25 m instead: forwards only the middle lands, at 1 m: 0.25 / 1.25; backwards all three
     # land, at 2.25 m: 0.25 / 2
     wrong = np.full((1, 3), 1.25)
-    assert metrics.temporal_alignment_error(
-        [wall, wrong], intrinsics, poses) == pytest.approx(100 * (0.2 + 0.125) / 2)
+    assert metrics.pair_alignment_error(
+        wall, wrong, intrinsics, pose, next_pose) == pytest.approx((0.2 + 0.125) / 2)
     # with the middle masked out in the second frame only the way back is left
     mask = np.array([[True, False, True]])
-    assert metrics.temporal_alignment_error(
-        [wall, wrong], intrinsics, poses, [mask | True, mask]) == pytest.approx(12.5)
+    assert metrics.pair_alignment_error(
+        wall, wrong, intrinsics, pose, next_pose, mask | True, mask) == pytest.approx(0.125)
 
 
-def test_tae_leaves_out_frames_with_nothing_in_common():
-    poses = np.stack([np.eye(4)] * 3)
-    poses[2, 0, 3] = 1e6
-    depths = [np.ones((2, 2)), np.full((2, 2), 1.1), np.ones((2, 2))]
-    assert metrics.temporal_alignment_error(depths, np.eye(3), poses) == pytest.approx(
-        100 * (0.1 / 1.1 + 0.1) / 2)
-    assert math.isnan(metrics.temporal_alignment_error(
-        [np.full((2, 2), NAN)] * 2, np.eye(3), poses[:2]))
+def test_alignment_of_frames_with_nothing_in_common():
+    there = np.eye(4)
+    there[0, 3] = 1e6
+    ones = np.ones((2, 2))
+    assert math.isnan(metrics.pair_alignment_error(ones, ones, np.eye(3), np.eye(4), there))
+    assert metrics.pair_alignment_error(
+        ones, ones, np.eye(3), np.eye(4), there, nothing=0.0) == 0
+    assert math.isnan(metrics.pair_alignment_error(
+        ones * NAN, ones, np.eye(3), np.eye(4), np.eye(4)))
 
 
 def test_change_error_where_the_truth_hardly_changes():

@@ -7,6 +7,7 @@ import random
 import struct
 import zlib
 
+from clouds_by_hand import points_to_cloud
 import cv2
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -16,7 +17,6 @@ from std_msgs.msg import Header
 
 from flashdepth_ros.images.encodings import ENCODINGS
 from flashdepth_ros.ros.camera_info import intrinsics_to_info
-from flashdepth_ros.ros.cloud_messages import points_to_cloud
 from flashdepth_ros.ros.compressed_images import PNG_SIGNATURE
 from flashdepth_ros.ros.image_messages import depth_to_image, rgb_to_image
 
@@ -247,7 +247,7 @@ REFERENCE_DEPTHS: dict[str, Kind] = {
 
 
 def cloud(rng: random.Random, **changes) -> PointCloud2:
-    message = points_to_cloud(_floats(rng, 10, 10, 3), None, True, header(rng))
+    message = points_to_cloud(_floats(rng, 10, 10, 3), header(rng))
     for name, value in changes.items():
         setattr(message, name, value)
     return message
