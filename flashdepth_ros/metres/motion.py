@@ -15,7 +15,7 @@ from ..images.intrinsics import Intrinsics
 from .affine_fit import Fit
 from .motion_fits import OPTIMISM, SAMPLES, Pool, fit_factor, region_of
 from .motion_pose import Motion, Prior, refine
-from .motion_samples import look_up, parallax, pose_sigma, triangulate
+from .motion_samples import Triangulation, look_up, parallax, pose_sigma, triangulate
 from .motion_tracks import CornerTracker
 
 AGE = 20_000_000_000    # ns that a keyframe may be old: a slow robot needs long for a baseline
@@ -56,7 +56,7 @@ class MotionState:
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """A frame's corners (N,), and the network's d at them (N,).
 
     typical: quartile and median of d in the picture. pose: once it is known.
@@ -78,7 +78,7 @@ class _View:
 class _Pair:
     """A keyframe, the places of the shared corners in the frame and in it, and the motion since."""
 
-    key: _View
+    key: View
     mine: np.ndarray
     theirs: np.ndarray
     motion: Motion
@@ -91,9 +91,11 @@ class MotionFitter:
     for.
     """
 
-    def __init__(self, shift_known: bool, prior: Prior | None = None):
+    def __init__(
+        self, shift_known: bool, prior: Prior | None = None, tracker: CornerTracker | None = None,
+    ):
         self._shift_known, self._prior = shift_known, prior or Prior()
-        self._tracker = CornerTracker()
+        self._tracker = tracker or CornerTracker()
         self.forget()
 
     def forget(self) -> None:
@@ -108,8 +110,8 @@ class MotionFitter:
 
     def forget_keyframes(self) -> None:
         """Drop what was seen from places that odometry no longer knows."""
-        self._views: list[_View] = []
-        self._waiting: deque[_View] = deque(maxlen=WAITING)
+        self._views: list[View] = []
+        self._waiting: deque[View] = deque(maxlen=WAITING)
         self._last = None
         self.state = MotionState()
 
@@ -134,7 +136,7 @@ class MotionFitter:
         small = intrinsics.resized(d.shape[1], d.shape[0])
         seen, varies = look_up(d, tracks.rays, np.array([small.fx, small.fy]),
                                np.array([small.cx, small.cy]), width)
-        self._waiting.append(_View(
+        self._waiting.append(View(
             stamp, tracks.ids, tracks.rays,
             region_of(tracks.rays * focal + centre, width, height), seen,
             self._is_flat(d, seen, varies, scale), np.percentile(d[::8, ::8], (25, 50)),
@@ -176,7 +178,7 @@ class MotionFitter:
         low, high = np.percentile(d[::8, ::8], (5, 95))
         return varies < 0.15 * (high - low)
 
-    def _remember(self, view: _View) -> None:
+    def _remember(self, view: View) -> None:
         views = self._views
         if views:
             step = np.linalg.inv(views[-1].pose) @ view.pose
@@ -188,7 +190,7 @@ class MotionFitter:
             views.pop(0)
 
     def _fit(
-        self, view: _View, scale: tuple[float, float] | None,
+        self, view: View, scale: tuple[float, float] | None,
     ) -> tuple[Fit | None, str]:
         if self._last is not None:
             self._travelled += float(np.linalg.norm(view.pose[:3, 3] - self._last))
@@ -199,7 +201,7 @@ class MotionFitter:
             return None, reason
         key, mine, theirs, motion = found.key, found.mine, found.theirs, found.motion
         rays, before = view.rays[mine], key.rays[theirs]
-        solved = triangulate(before, rays, motion, view.focal)
+        solved = self._triangulate(view, before, rays, motion)
         good = solved.good & view.flat[mine] & np.isfinite(view.d[mine])
         share = float(good.mean())
         self.state = replace(self.state, accepted=share)
@@ -227,7 +229,12 @@ class MotionFitter:
             self._travelled = 0.0
         return fit, reason
 
-    def _compare(self, view: _View) -> tuple[_Pair | None, str]:
+    def _triangulate(
+        self, view: View, before: np.ndarray, rays: np.ndarray, motion: Motion,
+    ) -> Triangulation:
+        return triangulate(before, rays, motion, view.focal)
+
+    def _compare(self, view: View) -> tuple[_Pair | None, str]:
         """Choose the keyframe and find the motion since then, or say why there is none."""
         shared = []
         for key in reversed(self._views):

@@ -1,39 +1,21 @@
 """What a trial of scale.mode motion is made of: odometry with errors, depth of known scale."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 import math
+import time
 
 import cv2
 import numpy as np
 
-from ..images.intrinsics import Intrinsics
-from ..metres.motion import MotionFitter
-from ..metres.motion_pose import vector_of
+from ..metres.motion import MotionFitter, View
+from ..metres.motion_pose import Motion
+from ..metres.motion_samples import Triangulation
+from ..metres.motion_tracks import CornerTracker, Tracks
 from ..metres.tracker import motion_tracker
+from .motion_drives import Drive
 
 SECOND = 1_000_000_000
 SPINNING = 6.0, 8.0    # seconds of a drive in which wheels spin
-
-
-@dataclass(frozen=True)
-class Drive:
-    """A drive: grey (n, H, W) uint8, true inverse depth (n, h, w) in 1/m, poses (n, 4, 4).
-
-    pitch: in radians, of the camera as it is mounted, nose down.
-    """
-
-    grey: np.ndarray
-    inverse: np.ndarray
-    poses: np.ndarray
-    pitch: float
-    camera: Intrinsics
-    rate: float = 10.0
-
-    @property
-    def travelled(self) -> np.ndarray:
-        """Metres of way over the floor at each frame (n,)."""
-        steps = np.linalg.norm(np.diff(self.poses[:, :2, 3], axis=0), axis=1)
-        return np.concatenate([[0], np.cumsum(steps)])
 
 
 @dataclass(frozen=True)
@@ -110,35 +92,6 @@ def odometry(drive: Drive, errors: Errors) -> Callable[[int], np.ndarray | None]
     return pose
 
 
-def with_rolling_shutter(drive: Drive, readout: float) -> Drive:
-    """Return a drive whose images' lowest rows were taken `readout` seconds after their stamps.
-
-    Each row is what the camera sees from where it is then, to first order, by the true depth.
-    """
-    height, width = drive.grey.shape[1:]
-    camera = drive.camera.resized(width, height)
-    x, y = camera.rays()
-    rays = np.stack([*np.broadcast_arrays(x[None], y[:, None]), np.ones((height, width))], -1)
-    delays = np.arange(height) / height * readout * drive.rate    # in frames
-    grey, inverse = drive.grey.copy(), drive.inverse.copy()
-    rows, columns = drive.inverse.shape[1:]
-    for index in range(len(grey) - 1):
-        step = np.linalg.inv(drive.poses[index]) @ drive.poses[index + 1]
-        turns = delays[:, None] * vector_of(step[:3, :3])    # (height, 3)
-        turned = rays + np.cross(turns[:, None], rays)
-        near = cv2.resize(drive.inverse[index], (width, height))[..., None]
-        seen = turned + near * delays[:, None, None] * step[:3, 3]
-        place = (seen[..., :2] / seen[..., 2:] * (camera.fx, camera.fy)
-                 + (camera.cx, camera.cy)).astype(np.float32)
-        grey[index] = cv2.remap(drive.grey[index], place[..., 0], place[..., 1], cv2.INTER_LINEAR,
-                                borderMode=cv2.BORDER_REPLICATE)
-        small = cv2.resize(place, (columns, rows)) * np.float32(columns / width)
-        inverse[index] = cv2.remap(
-            drive.inverse[index], small[..., 0], small[..., 1], cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_REPLICATE)
-    return replace(drive, grey=grey, inverse=inverse)
-
-
 def imagined_depth(
     drive: Drive, seed: int, affine: bool,
 ) -> tuple[Callable[[int], np.ndarray], float, float]:
@@ -172,28 +125,89 @@ class Result:
     """What a trial gave for each frame (n,).
 
     error: log of the published depth over the right one, NaN without a scale. claimed: its
-    uncertainty. fits: whether there was one. travelled: metres of way.
+    uncertainty. fits: whether there was one. factor: the published one. travelled: metres of way.
+    milliseconds: of processor time a frame. beside: log of the factor of the corners' true depths
+    over this one, where it was asked for.
     """
 
     error: np.ndarray
     claimed: np.ndarray
     fits: np.ndarray
+    factor: np.ndarray
     travelled: np.ndarray
     reasons: list[str]
+    milliseconds: float
+    beside: np.ndarray | None = None
+
+    @property
+    def has(self) -> np.ndarray:
+        """Tell at which frames (n,) there is a scale."""
+        return np.isfinite(self.error)
+
+
+class Followed(CornerTracker):
+    """Corners that were followed before, for trials of the same pictures."""
+
+    def __init__(self, tracks: Sequence[Tracks | None]):
+        super().__init__()
+        self._tracks = iter(tracks)
+
+    def follow(
+        self, grey: np.ndarray, focal: np.ndarray, centre: np.ndarray,
+        rotation: np.ndarray | None = None,
+    ) -> Tracks | None:
+        return next(self._tracks)
+
+
+def tracks_of(drive: Drive, pose: Callable[[int], np.ndarray | None]) -> list[Tracks | None]:
+    """Follow a drive's corners, with the odometry's rotation to start from."""
+    tracker, camera, before = CornerTracker(), drive.camera, None
+    focal, centre = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
+    found = []
+    for index, grey in enumerate(drive.grey):
+        now = pose(round(index * SECOND / drive.rate))
+        turn = None if before is None or now is None else now[:3, :3].T @ before[:3, :3]
+        found.append(tracker.follow(grey, focal, centre, turn))
+        if found[-1] is not None:
+            before = now
+    return found
+
+
+class TruthFitter(MotionFitter):
+    """Fits the true depths of the corners that the motion would have told: the best there is."""
+
+    def __init__(self, drive: Drive, tracker: CornerTracker | None):
+        super().__init__(True, tracker=tracker)
+        self._drive = drive
+
+    def _triangulate(
+        self, view: View, before: np.ndarray, rays: np.ndarray, motion: Motion,
+    ) -> Triangulation:
+        inverse = self._drive.inverse[round((view.stamp / SECOND - 1) * self._drive.rate)]
+        camera = self._drive.camera.resized(inverse.shape[1], inverse.shape[0])
+        u, v = np.rint(rays * (camera.fx, camera.fy) + (camera.cx, camera.cy)).astype(np.intp).T
+        return replace(super()._triangulate(view, before, rays, motion), inverse=inverse[
+            v.clip(0, inverse.shape[0] - 1), u.clip(0, inverse.shape[1] - 1)].astype(np.float64))
 
 
 def follow(
     drive: Drive, d: Callable[[int], np.ndarray], right: tuple[float, float] | None,
     pose: Callable[[int], np.ndarray | None], shift_known: bool,
+    corners: CornerTracker | None = None, truth: bool = False,
 ) -> Result:
-    """Follow the scale along a drive; right: factor and shift, None where truth tells (median)."""
-    fitter, tracker = MotionFitter(shift_known), motion_tracker(0.02)
-    n = len(drive.grey)
-    error, claimed = np.full(n, np.nan), np.full(n, np.nan)
+    """Follow the scale along a drive; right: factor and shift, None where truth tells (median).
+
+    corners: followed before. truth: the corners' true depths are fitted.
+    """
+    fitter = (TruthFitter(drive, corners) if truth
+              else MotionFitter(shift_known, tracker=corners))
+    tracker, n, spent = motion_tracker(0.02), len(drive.grey), 0.0
+    error, claimed, factors = (np.full(n, np.nan) for _ in range(3))
     fits, reasons = np.zeros(n, bool), []
     for index in range(n):
         stamp = round(index * SECOND / drive.rate) + SECOND
         now = d(index)
+        begin = time.process_time()
         scale = tracker.at(stamp)
         of, fit, reason = fitter.fit(
             stamp, drive.grey[index], now, drive.camera, lambda at: pose(at - SECOND),
@@ -203,16 +217,21 @@ def follow(
             tracker.update(of, fit)
             fits[index] = True
         scale = tracker.at(stamp)
+        spent += time.process_time() - begin
         if scale is not None:
-            middle = float(np.median(now))
-            truth = (right[0] * middle + right[1] if right is not None
-                     else float(np.median(drive.inverse[index])))
-            told = scale.factor * middle + scale.shift
-            if right is None:
-                valid = drive.inverse[index] > 0.02
-                ratio = (scale.factor * now + scale.shift)[valid] / drive.inverse[index][valid]
-                error[index] = -float(np.log(max(np.median(ratio), 1e-6)))
-            else:
-                error[index] = -math.log(max(told, 1e-6) / truth)
-            claimed[index] = scale.uncertainty
-    return Result(error, claimed, fits, drive.travelled, reasons)
+            error[index] = _error(scale.factor, scale.shift, now, drive.inverse[index], right)
+            claimed[index], factors[index] = scale.uncertainty, scale.factor
+    return Result(error, claimed, fits, factors, drive.travelled, reasons, 1e3 * spent / n)
+
+
+def _error(
+    factor: float, shift: float, d: np.ndarray, inverse: np.ndarray,
+    right: tuple[float, float] | None,
+) -> float:
+    """Return the log of the median depth over the right one."""
+    if right is not None:
+        middle = float(np.median(d))
+        return -math.log(max(factor * middle + shift, 1e-6) / (right[0] * middle + right[1]))
+    valid = inverse > 0.02
+    return -math.log(max(float(np.median(
+        (factor * d + shift)[valid] / inverse[valid])), 1e-6))
