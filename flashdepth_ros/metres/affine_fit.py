@@ -25,7 +25,8 @@ class Fit:
     inliers' relative depth error. pivot: their median metric inverse depth in 1/m, which is where
     the fit is best known. covariance: (2, 2), of the factor's logarithm and the shift.
     shift_known: False where the samples told the factor alone and the shift was given; the
-    covariance then leaves open all that agrees at the pivot.
+    covariance then leaves open all that agrees at the pivot. common: a relative error that the next
+    fits repeat, so that no mean of them is better.
     """
 
     factor: float
@@ -36,6 +37,7 @@ class Fit:
     pivot: float
     covariance: np.ndarray
     shift_known: bool = True
+    common: float = 0.0
 
     def errors(self, d: np.ndarray) -> np.ndarray:
         """Return what depths are relatively off by it, (N,), at inverse depths d (N,)."""

@@ -14,7 +14,7 @@ import numpy as np
 from ..images.intrinsics import Intrinsics
 from .affine_fit import Fit
 from .motion_fits import OPTIMISM, SAMPLES, Pool, fit_factor, region_of
-from .motion_pose import Motion, Prior, refine
+from .motion_pose import Motion, Prior, refine, vector_of
 from .motion_samples import Triangulation, look_up, parallax, pose_sigma, triangulate
 from .motion_tracks import CornerTracker
 
@@ -31,6 +31,7 @@ TURNED, BENT = math.radians(10), math.radians(6)    # how far the odometry may b
 BODY = 1.0, 5.0    # pixels: what stays, while the picture goes that far, is the robot's own body
 FLAT = 0.25             # how much d may vary around a corner, relative
 DOUBTS = 0.4, 12    # at most this share of so many comparisons may disagree with the odometry
+LEVER = 0.03            # metres that the camera may be off where the odometry has it
 POSE_SIGMA = 0.15       # relative: above it the pose tells no scale
 BEGINNING = 0.3, 0.1    # relative errors of a first fit at a picture's far quartile and median
 
@@ -82,6 +83,12 @@ class _Pair:
     mine: np.ndarray
     theirs: np.ndarray
     motion: Motion
+
+    @property
+    def length_error(self) -> float:
+        """How far its length may be off, relatively, by where the camera is thought to be."""
+        turn = float(np.linalg.norm(vector_of(self.motion.rotation)))
+        return LEVER * turn / float(np.linalg.norm(self.motion.translation))
 
 
 class MotionFitter:
@@ -216,7 +223,7 @@ class MotionFitter:
         usable = view.flat[mine] & np.isfinite(view.d[mine])
         if self._shift_known:
             fit, reason = fit_factor(view.d[mine], view.region[mine], usable, solved, motion,
-                                     scale is None)
+                                     found.length_error, scale is None)
         else:
             fit, reason = self._pool.fit(
                 view.stamp, view.d[mine], good | (solved.far & usable), solved,

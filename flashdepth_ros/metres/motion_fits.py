@@ -13,7 +13,7 @@ SAMPLES = 20            # at least
 REGIONS = 4, 3          # of the image, across and down, in which a network's error is one,
 MIN_REGIONS = 5         # and those in which there must be corners
 TRUSTED_SHARE = 0.5     # of the samples must agree
-SIGMA = 0.1, 0.2        # relative error of a factor at most: of a first one, and of others
+SIGMA = 0.1, 0.13       # relative error of a factor at most: of a first one, and of others
 OPTIMISM = 1.5          # by which the predicted error of the pose is too small
 POOLED = 8_000_000_000  # ns of samples that tell the shift of a relative model
 POOL = 4000             # samples
@@ -28,20 +28,23 @@ def region_of(places: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def fit_factor(
     d: np.ndarray, region: np.ndarray, usable: np.ndarray, solved: Triangulation, motion: Motion,
-    first: bool,
+    length_error: float, first: bool,
 ) -> tuple[Fit | None, str]:
     """Fit the factor of d (N,) to the inverse depths that were solved for.
 
-    region, usable: (N,) of the tracks. first: there is no scale yet.
+    region, usable: (N,) of the tracks. length_error: relative, of the way's length. first: there is
+    no scale yet.
     """
     met = solved.met & usable
     fit, reason = fit_regions(
         Samples(d[met], solved.inverse[met], solved.noise[met], region[met], solved.slopes[met],
                 OPTIMISM ** 2 * motion.covariance),
-        min_samples=SAMPLES, min_regions=MIN_REGIONS, min_inliers=TRUSTED_SHARE)
+        min_samples=SAMPLES, min_regions=MIN_REGIONS, min_inliers=TRUSTED_SHARE,
+        regions_of=REGIONS[0] * REGIONS[1])
     if fit is None:
         return None, reason
-    error = math.sqrt(fit.covariance[0, 0])
+    fit = fit.with_error(length_error, True)
+    error = math.hypot(math.sqrt(fit.covariance[0, 0]), fit.common)
     if error > SIGMA[0 if first else 1]:
         return None, f'the regions of the image tell the scale to {error:.0%} only'
     return fit, ''

@@ -17,6 +17,7 @@ SHARPEST = 0.15      # largest relative error of a sample, as predicted
 NETWORK = 0.05       # relative error of the network from pixel to pixel within a region
 SCATTER = 0.08       # relative, between regions, at least: a few that agree prove little
 FIRST_SCATTER = 0.1
+UNSEEN = 0.2         # relative error of the network's depth where an image has no corners
 KNEE = 1.5           # standard deviations from which a region counts for less (Huber)
 LEAST = 0.3          # of a region's samples' weight, that a sample must have to agree
 ROUNDS = 10
@@ -40,13 +41,15 @@ class Samples:
 
 def fit_regions(
     samples: Samples, *, min_samples: int = 20, min_regions: int = 5,
-    min_inliers: float = 0.5,
+    min_inliers: float = 0.5, regions_of: int = 12,
 ) -> tuple[Fit | None, str]:
     """Fit metric inverse depth as factor * d; (fit, '') or (None, why there is none).
 
     The samples' errors are linear in pixels, so that those below zero count too, and which of them
     are used is chosen by the depth that the network has there, not by theirs, which would prefer
-    noise. The fit's residual is the scatter between regions.
+    noise. The fit's residual is the scatter between regions. What the image shows where it has no
+    corners may be wrong by UNSEEN: the fit's common error is that, for the part of the image's
+    `regions_of` regions that have no voice.
     """
     factor, scatter = _first_guess(samples), FIRST_SCATTER ** 2
     shift = np.zeros(samples.pose.shape[0])    # of the pose
@@ -89,8 +92,10 @@ def fit_regions(
     if agree < min_inliers:
         return None, (f'only {agree:.0%} of the samples agree on a scale; '
                       f'{min_inliers:.0%} are needed')
+    seen = float((scatter / (scatter + 1 / total)).sum())
     return Fit(factor, 0.0, agree, int(used.sum()), math.sqrt(scatter),
-               float(np.median(factor * samples.d[used])), np.diag([1 / information, 0.0])), ''
+               float(np.median(factor * samples.d[used])), np.diag([1 / information, 0.0]),
+               common=UNSEEN * max(0.0, 1 - seen / regions_of)), ''
 
 
 def _first_guess(samples: Samples) -> float:

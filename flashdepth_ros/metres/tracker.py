@@ -59,7 +59,7 @@ class ScaleTracker:
         self._covariance = np.zeros((2, 2))
         self._stamp = 0        # ns, of the last fit that was taken
         self._pivot = 1.0      # 1/m
-        self._inliers = 0.0
+        self._inliers = self._shared = 0.0    # of the last fit that was taken
         self._doubted: list[tuple[int, Fit]] = []
         self._believed: deque[tuple[int, Fit]] = deque()    # the newest, for `learns`
         # squares of what was seen to wander, summed over seconds, and those seconds
@@ -111,7 +111,7 @@ class ScaleTracker:
         slope = np.array([(self._pivot - shift) / self._pivot, 1 / self._pivot])
         variance = slope @ self._predicted(stamp) @ slope
         return Scale(float(factor), float(shift), self._inliers, (stamp - self._stamp) / 1e9,
-                     float(np.hypot(np.sqrt(variance), self.common)))
+                     math.sqrt(variance + self.common ** 2 + self._shared ** 2))
 
     def _begin(self, stamp: int, fits: list[Fit]) -> None:
         self._mean = np.mean([_state(fit) for fit in fits], axis=0)
@@ -123,14 +123,16 @@ class ScaleTracker:
         predicted = self._predicted(stamp)
         often = max(1.0, self.repeats * 1e9 / max(stamp - self._stamp, 1))
         noise = _noise(fit) + (often - 1) * fit.covariance
-        gain = predicted @ np.linalg.inv(predicted + noise)
+        # what this image does not show makes it worth less beside one that shows more
+        gain = predicted @ np.linalg.inv(predicted + noise + _both_ways(fit, fit.common))
         self._mean = self._mean + gain @ (_state(fit) - self._mean)
         keep = np.eye(2) - gain
         self._covariance = keep @ predicted @ keep.T + gain @ noise @ gain.T    # Joseph's form
         self._note(stamp, fit)
 
     def _note(self, stamp: int, fit: Fit) -> None:
-        self._stamp, self._pivot, self._inliers = stamp, fit.pivot, fit.inliers
+        self._stamp, self._pivot = stamp, fit.pivot
+        self._inliers, self._shared = fit.inliers, fit.common
 
     def _predicted(self, stamp: int) -> np.ndarray:
         return self._covariance + self._walk(self._pivot, stamp - self._stamp)
@@ -205,4 +207,9 @@ def _state(fit: Fit) -> np.ndarray:
 
 
 def _noise(fit: Fit) -> np.ndarray:
-    return fit.covariance + JITTER ** 2 * np.diag([0.5, 0.5 * fit.pivot ** 2])
+    return fit.covariance + _both_ways(fit, JITTER)
+
+
+def _both_ways(fit: Fit, error: float) -> np.ndarray:
+    """Return the covariance (2, 2) of a relative error at a fit's pivot, half of it the shift's."""
+    return error ** 2 * np.diag([0.5, 0.5 * fit.pivot ** 2])
