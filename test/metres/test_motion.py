@@ -1,4 +1,5 @@
 """The camera's motion from odometry and tracks, and the depths that come of it."""
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -130,3 +131,21 @@ def test_a_network_whose_scale_wanders_is_believed_for_less_long():
     _, steady = follow_jumps([0.0])
     _, wandering = follow_jumps([0.0, 0.2, -0.1])
     assert steady.uncertainty < 0.06 and wandering.uncertainty > 2 * steady.uncertainty
+
+
+def test_an_error_that_all_fits_share_is_claimed_however_many_there_are():
+    d = np.linspace(0.1, 1, 50)
+    tracker = motion_tracker(0.02)
+
+    def told(index: int, factor: float, common: float):
+        fit = fit_factor(d, factor * d, 0.0)[0].with_error(0.05, True)
+        tracker.update(index * 100_000_000, replace(fit, common=common))
+        return tracker.at(index * 100_000_000)
+    for index in range(60):
+        scale = told(index, 1.0, 0.1)
+    assert 0.1 < scale.uncertainty < 0.12
+    # beside what a whole image told, one that shows little of it changes less
+    little, much = (abs(math.log(told(index, 1.1, common).factor / told(index, 1.0, 0.0).factor))
+                    for index, common in ((70, 0.2), (80, 0.0)))
+    assert little < 0.5 * much
+    assert told(90, 1.0, 0.0).uncertainty < 0.06

@@ -4,7 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flashdepth_ros.metres.region_fit import Samples, fit_regions
+from flashdepth_ros.metres.motion_fits import fit_factor
+from flashdepth_ros.metres.motion_pose import Motion
+from flashdepth_ros.metres.motion_samples import Triangulation
+from flashdepth_ros.metres.region_fit import UNSEEN, Samples, fit_regions
 
 FACTOR = 2.5
 
@@ -63,6 +66,29 @@ def test_what_the_pose_spoils_is_mended_where_the_samples_show_it():
     shared = replace(right, slopes=np.column_stack([right.inverse, *[0 * right.inverse] * 4]),
                      pose=np.diag([0.1 ** 2, 1e-8, 1e-8, 1e-8, 1e-8]))
     assert claimed(fit_regions(shared)[0]) > 0.1
+
+
+def test_what_the_image_shows_where_it_has_no_corners_may_be_wrong():
+    common = [fit_regions(samples([40] * count, [0] * count))[0].common for count in (12, 9, 6)]
+    assert common[0] < 0.1 * UNSEEN
+    assert common[1] == pytest.approx(UNSEEN / 4, abs=0.1 * UNSEEN)
+    assert common[2] == pytest.approx(UNSEEN / 2, abs=0.1 * UNSEEN)
+
+
+def test_a_first_scale_must_know_more_of_the_image_than_others():
+    def fit(count: int, length_error: float, first: bool):
+        some = samples([40] * count, [0] * count)
+        usable = np.ones(len(some.d), bool)
+        solved = Triangulation(some.inverse, some.noise, usable, usable, ~usable, some.slopes)
+        motion = Motion(np.eye(3), np.ones(3), np.eye(3)[:2], some.pose, 0.4, 0.0, 0.0)
+        return fit_factor(some.d, some.region, usable, solved, motion, length_error, first)
+    assert fit(9, 0.0, True)[0] is not None
+    assert fit(6, 0.0, True)[0] is None and fit(6, 0.0, False)[0] is not None
+    # a camera that may sit elsewhere on a robot that turns
+    told = claimed(fit(9, 0.05, True)[0])
+    assert told == pytest.approx(np.hypot(0.05, claimed(fit(9, 0.0, True)[0])))
+    none, reason = fit(9, 0.2, False)
+    assert none is None and 'tell the scale to 2' in reason
 
 
 def test_noisy_corners_leave_no_bias():

@@ -1,8 +1,6 @@
 """The scale from a simulated drive's own motion, with errors of odometry, depth and pictures."""
-from dataclasses import replace
 import math
 
-import cv2
 from egl import needs_egl
 import numpy as np
 import pytest
@@ -13,13 +11,20 @@ from flashdepth_ros.metres.motion_tracks import to_grey  # noqa: E402
 from flashdepth_ros.scoring.scale_modes import metric_depths  # noqa: E402
 from flashdepth_ros.scoring.sequences import FrameStore  # noqa: E402
 from flashdepth_ros.simulation import Renderer, disturb, make_scene  # noqa: E402
-from flashdepth_ros.tools.motion_trial import (  # noqa: E402
+from flashdepth_ros.tools.motion_drives import (  # noqa: E402
     Drive,
+    behind_a_body,
+    behind_a_mover,
+    standing,
+    with_rolling_shutter,
+)
+from flashdepth_ros.tools.motion_trial import (  # noqa: E402
     Errors,
+    Followed,
     follow,
     imagined_depth,
     odometry,
-    with_rolling_shutter,
+    tracks_of,
 )
 
 FRAMES = 40
@@ -86,15 +91,28 @@ def test_turning_and_slipping_on_the_spot_give_no_fit(renderer):
         assert not follow(drive, d, right, odometry(drive, errors), True).fits.any()
 
 
-def test_the_robots_own_body_in_the_picture_never_makes_a_wrong_scale(drive):
-    body = cv2.resize(np.random.default_rng(0).integers(20, 235, (5, 20)).astype(np.uint8),
-                      (192, 48), interpolation=cv2.INTER_CUBIC)
-    grey, inverse = drive.grey.copy(), drive.inverse.copy()
-    grey[:, 192:, 64:256], inverse[:, 192:, 64:256] = body, 2.0
-    spoilt = replace(drive, grey=grey, inverse=inverse)
+@pytest.mark.parametrize('spoil', [behind_a_body, behind_a_mover])
+def test_things_before_the_camera_never_make_a_wrong_scale(drive, spoil):
+    spoilt = spoil(drive)
     d, *right = imagined_depth(spoilt, 1, False)
     error = follow(spoilt, d, right, odometry(spoilt, Errors()), True).error
     assert not (np.abs(error) > 0.15).any()    # or none at all
+
+
+def test_wheels_that_slip_while_the_robot_stands_give_no_fit(drive):
+    still = standing(drive)
+    d, *right = imagined_depth(still, 1, False)
+    assert not follow(still, d, right, odometry(still, Errors(slip=0.3)), True).fits.any()
+
+
+def test_the_true_depths_of_the_corners_are_the_best_that_motion_can_tell(drive):
+    """What evaluate_motion holds a network's scale against."""
+    told = odometry(drive, Errors())
+    tracks, network = tracks_of(drive, told), drive.inverse / 3
+    best, found = (follow(drive, network.__getitem__, (3.0, 0.0), told, True, Followed(tracks),
+                          truth=truth) for truth in (True, False))
+    last = [abs(result.error[result.has][-1]) for result in (best, found)]
+    assert last[0] < 0.02 and last[0] < last[1] < 0.1
 
 
 def test_a_rolling_shutter_shows_the_rows_as_they_are_seen_later(renderer):
