@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from ..images.intrinsics import Intrinsics
 from ..metres.motion_pose import rotation_of, vector_of
 from ..metres.motion_tracks import to_grey
+
+if TYPE_CHECKING:
+    from ..simulation import Renderer  # needs MuJoCo
 
 THING = 2.0    # 1/m: of what is put before the camera
 
@@ -61,7 +65,9 @@ def turning(number: int, frames: int, width: int, height: int) -> Drive:
         return _rendered(renderer, number, poses, None)
 
 
-def _rendered(renderer, number: int, poses: list[np.ndarray], network: Network | None) -> Drive:
+def _rendered(
+    renderer: 'Renderer', number: int, poses: list[np.ndarray], network: Network | None,
+) -> Drive:
     from ..simulation import disturb, make_scene
     scene, seen, inverse = make_scene(number), [], []
     for index, pose in enumerate(poses):
@@ -82,8 +88,9 @@ def recorded(path: Path, make: Callable[[], Drive]) -> Drive:
                  pitch=drive.pitch, cam=[camera.fx, camera.fy, camera.cx, camera.cy])
     with np.load(path, allow_pickle=False) as file:
         height, width = file['grey'].shape[1:]
+        fx, fy, cx, cy = map(float, file['cam'])
         return Drive(file['grey'], file['inverse'], file['poses'], float(file['pitch']),
-                     Intrinsics(*map(float, file['cam']), width, height), file['d'])
+                     Intrinsics(fx, fy, cx, cy, width, height), file['d'])
 
 
 def standing(drive: Drive) -> Drive:

@@ -161,9 +161,10 @@ class Followed(CornerTracker):
 
 def tracks_of(drive: Drive, pose: Callable[[int], np.ndarray | None]) -> list[Tracks | None]:
     """Follow a drive's corners, with the odometry's rotation to start from."""
-    tracker, camera, before = CornerTracker(), drive.camera, None
+    tracker, camera = CornerTracker(), drive.camera
     focal, centre = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
-    found = []
+    before: np.ndarray | None = None
+    found: list[Tracks | None] = []
     for index, grey in enumerate(drive.grey):
         now = pose(round(index * SECOND / drive.rate))
         turn = None if before is None or now is None else now[:3, :3].T @ before[:3, :3]
