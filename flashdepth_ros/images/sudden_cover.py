@@ -22,7 +22,8 @@ MOST, LEAST, PER_SECOND = 0.85, 0.25, 2.0
 LIGHT = 2.2      # times that exposure may change the light,
 COLOUR = 0.08    # and by how much the share of a colour in it, also where one is at its end
 COLOURS = 24, 32  # rows and columns of samples that give a part's colour
-SOME_WHITE = 0.4  # share of a view that is white in a room which exposure may bleach
+SOME_WHITE = 0.4  # share of a view that is white in a room which exposure may bleach,
+BLEACH = 1.8      # and by how many times more light
 TILES = 8        # positions of a part along each side
 
 
@@ -66,15 +67,18 @@ class RecentViews:
         tone = _samples(rgb).reshape(-1, 3).mean(axis=0)
         return any(not _was_in_view(tone, view, time - view.time) for view in self._before(time))
 
-    def turned_white(self, time: float) -> bool:
-        """Say whether pictures that are white nearly everywhere came suddenly.
+    def turned_white(self, time: float, grey: np.ndarray) -> bool:
+        """Say whether a picture that is white nearly everywhere, a thumbnail, came suddenly.
 
-        True where the pictures before cannot tell.
+        Not where one of the pictures before it was partly white, or would be as white by what
+        exposure usually changes. True where the pictures before cannot tell.
         """
-        views = self._before(time)
-        return not views or any(
-            np.count_nonzero(view.grey >= WHITE) < SOME_WHITE * view.grey.size
-            for view in views)
+        def share(picture: np.ndarray, level: float) -> float:
+            return np.count_nonzero(picture >= level) / picture.size
+        white = share(grey, WHITE)
+        return not any(
+            share(view.grey, WHITE) >= SOME_WHITE or share(view.grey, WHITE / BLEACH) >= white
+            for view in self._before(time))
 
     def _before(self, time: float) -> list[_View]:
         views = [view for view in self._views if time - view.time <= REACH]

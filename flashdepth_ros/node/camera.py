@@ -83,8 +83,10 @@ class Camera:
     def judge(self, arrival: Arrival, picture: Picture, settings: Settings) -> str | None:
         """Judge a frame's picture; return why the state has been forgotten before it, or None."""
         blind_before, before = self.health.blind_frames, self.health.newest
+        stamp = arrival.message.header.stamp
         judgment = self.health.judge(
-            picture.rgb, self._topics.arrival(), settings['stream.scene_cut'])
+            picture.rgb, self._topics.arrival(), settings['stream.scene_cut'],
+            stamp.sec + 1e-9 * stamp.nanosec or arrival.time)
         if judgment.state != before.state:
             words, log = judgment.words(settings['health.act']), self._topics.log
             if self.input.problems.set('health', words):

@@ -131,7 +131,7 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'forgotten: such a frame was overtaken on its way, and is left out. One that goes back by '
         'more begins a new stream.', low=0.0, high=3600.0, running=True),
     Parameter(
-        'stream.scene_cut', 0.65,
+        'stream.scene_cut', 0.8,
         'How little an image resembles the one before it, from 0 to 1, for a cut to another scene '
         '(a video, a switch of cameras), at which the temporal state is forgotten. 0 is never.',
         low=0.0, high=1.0, running=True),

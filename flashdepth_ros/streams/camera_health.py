@@ -13,7 +13,7 @@ from ..images.picture_statistics import (
     picture_statistics,
     thumbnail,
 )
-from ..images.scene_change import SceneChange
+from ..images.scene_change import scene_distance
 from ..images.sudden_cover import RecentViews
 
 GOOD, FROZEN, BLANK, BRIGHT = 'good', 'frozen', 'blank', 'bright'
@@ -30,6 +30,9 @@ EQUAL = 0.99     # share of a thumbnail's pixels that stay the same in a frozen 
 REPEATS = 10     # in so many pairs in a row, over a second
 LOST = 2         # blind frames in a row after which the temporal state is of another place
 RARELY = 5       # frames from one scene cut to the next at least
+# seconds from one image to the next up to which a cut is told: a camera that turns sees another
+# part of the same scene thereafter
+LONGEST = 0.45
 
 REMEDIES = {
     'black': 'the images are black: take the cap off the lens, or switch on a light',
@@ -57,7 +60,7 @@ def _state(numbers: PictureStatistics, margins: dict[str, float]) -> str:
     relative = numbers.detail / (numbers.contrast + 2)
     if is_below('black', numbers.brightness, 20):
         return 'black'
-    if numbers.white * margins.get('over-exposed', 1.0) > 0.75:
+    if numbers.white * margins.get('over-exposed', 1.0) > 0.65:
         return 'over-exposed'
     dark = is_below('dark', numbers.brightness, 40)
     # in the dark every step is small, but not beside the others
@@ -108,7 +111,6 @@ class CameraHealth:
     """
 
     def __init__(self) -> None:
-        self._change = SceneChange()
         self.forget()
 
     def forget(self) -> None:
@@ -119,18 +121,24 @@ class CameraHealth:
         self._shown, self._began = GOOD, 0.0      # what single pictures show, since when
         self._equal, self._equal_since = 0, 0.0   # pairs of equal pictures, since when
         self._since_cut = RARELY                  # frames
+        self._taken = -np.inf                     # when the last image was
         self._views = RecentViews()
         self._blind = '', -np.inf                 # the last blind state, and until when
 
-    def judge(self, rgb: np.ndarray, time: float, scene_cut: float = 0.0) -> Judgment:
+    def judge(
+        self, rgb: np.ndarray, time: float, scene_cut: float = 0.0, taken: float | None = None,
+    ) -> Judgment:
         """Take in an image (H, W, 3) uint8 that came at a time in seconds, which only advances.
 
-        scene_cut: how little (see SceneChange) it resembles the one before at a cut; 0 for no cuts.
+        scene_cut: how little (see scene_distance) it resembles the one before at a cut; 0 for no
+        cuts. taken: when it was taken, in seconds by the camera's clock; as it came if None.
         """
+        taken, taken_before = time if taken is None else taken, self._taken
+        self._taken = taken
         grey, before = thumbnail(rgb), self.thumbnail
         numbers = picture_statistics(grey)
         shown = self._by_way_in(
-            _state(numbers, {LOOKS.get(self._shown, self._shown): STAY}), time, rgb)
+            _state(numbers, {LOOKS.get(self._shown, self._shown): STAY}), time, rgb, grey)
         if shown in BLIND:
             self._blind = shown, time
         if shown not in ('black', 'covered'):
@@ -138,8 +146,9 @@ class CameraHealth:
         self._since_cut += 1
         cut = False
         if (scene_cut and self._since_cut > RARELY and shown == self._shown == GOOD
-                and before is not None and before.shape == grey.shape):
-            cut = self._change.distance(grey, before) > scene_cut
+                and before is not None and before.shape == grey.shape
+                and 0 <= taken - taken_before <= LONGEST):
+            cut = scene_distance(grey, before) > scene_cut
         if cut:
             self._since_cut = 0
         if shown != self._shown:
@@ -162,7 +171,9 @@ class CameraHealth:
         self.thumbnail, self.newest = grey, Judgment(state, since, numbers, cut)
         return self.newest
 
-    def _by_way_in(self, shown: str, time: float, rgb: np.ndarray) -> str:
+    def _by_way_in(
+        self, shown: str, time: float, rgb: np.ndarray, grey: np.ndarray,
+    ) -> str:
         """Return what a picture shows, where the pictures before it may tell more.
 
         A robot that stands before a wall, or drives through a white room, must not be blinded on a
@@ -176,6 +187,6 @@ class CameraHealth:
             return shown if cover else BLANK
         if shown == 'over-exposed':
             sudden = self._shown != BRIGHT and (
-                (lately and state == shown) or self._views.turned_white(time))
+                (lately and state == shown) or self._views.turned_white(time, grey))
             return shown if sudden else BRIGHT
         return shown

@@ -27,6 +27,8 @@ from ..streams.camera_health import (
 
 RATE = 10.0
 FRAMES = 40        # of a drive, without --max-frames
+# which of them a node takes that is too busy for all
+STEPS = {1: 'every frame', 2: 'every 2nd', 3: 'every 3rd', 4: 'every 4th', 5: 'every 5th'}
 BEFORE, LASTS, AFTER = 5, 15, 3  # frames of an event
 # frames in which a thing that covers the lens slides over it
 SLIDES = {2: 'in 2 frames', 3: 'in 3 frames'}
@@ -54,8 +56,12 @@ def camera_health_tables(options: argparse.Namespace) -> str:
             pictures = [frame.rgb for frame in drive_through(
                 renderer, seed, options.max_frames or FRAMES, RATE, options.kind,
                 USUAL if options.effects else NONE, options.materials)]
-            for step, name in (1, 'drives'), (2, 'drives, twice as fast'), (3, 'three times'):
-                ordinary.setdefault(name, Counter()).update(_ordinary(pictures[::step], seed))
+            for step in STEPS:
+                ordinary.setdefault(f'drives, {STEPS[step]}', Counter()).update(
+                    _ordinary(pictures[::step], seed, step / RATE))
+            for times in 2, 3:
+                ordinary.setdefault(f'drives, {times} times as fast', Counter()).update(
+                    _ordinary(pictures[::times], seed, 1 / RATE))
             for kind, found in _events(pictures, seed):
                 events.setdefault(kind, []).append(found)
             for name, (speed, turning) in WALLS.items():
@@ -65,19 +71,24 @@ def camera_health_tables(options: argparse.Namespace) -> str:
     for video in options.videos:
         with open_source(str(video)) as source:
             pictures = [frame.rgb for frame in itertools.islice(source, options.max_frames)]
-        for step, name in (1, video.name), (3, f'{video.name}, every third frame'):
-            ordinary[name] = _ordinary(pictures[::step], video.name)
+            rate = source.fps or RATE
+        for step in STEPS:
+            ordinary[f'{video.name}, {STEPS[step]}'] = _ordinary(
+                pictures[::step], video.name, step / rate)
     return '\n\n'.join((_ordinary_table(ordinary), _wall_table(walls), _event_table(events),
                         _cut_table(kept)))
 
 
-def _ordinary(pictures: Iterable[np.ndarray], name: object) -> Counter:
-    """Count the frames, what is told in them, and of which sequences (`name`)."""
+def _ordinary(pictures: Iterable[np.ndarray], name: object, period: float) -> Counter:
+    """Count the frames, what is told in them, and of which sequences (`name`).
+
+    period: seconds from one to the next.
+    """
     health, counts = CameraHealth(), Counter[Any]()
     seconds = 0.0
     for index, rgb in enumerate(pictures):
         begin = process_time()
-        judgment = health.judge(rgb, index / RATE, SCENE_CUT)
+        judgment = health.judge(rgb, index * period, SCENE_CUT)
         seconds += process_time() - begin
         counts['frames'] += 1
         for what in (judgment.state, 'cut' if judgment.cut else GOOD):

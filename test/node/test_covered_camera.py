@@ -107,7 +107,7 @@ def test_a_frozen_picture_is_told_and_its_depth_goes_on(rig, stamps):
 
 
 def test_a_scene_cut_begins_anew(rig, reference, stamps):
-    node = rig(**{'stream.scene_cut': 0.65}).activate()
+    node = rig(**{'stream.scene_cut': 0.8}).activate()
     other = street(40)[39][::-1].copy()
     reference.reset()
     for frame in FRAMES[:3]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from flashdepth_ros.images.picture_statistics import equal_share, picture_statistics, thumbnail
-from flashdepth_ros.images.scene_change import shift_distance
+from flashdepth_ros.images.scene_change import scene_distance, shift_distance
 from flashdepth_ros.streams.camera_health import CameraHealth
 
 needs_egl()
@@ -175,7 +175,7 @@ def test_a_cut_is_told_once_and_motion_and_light_are_none():
     for i in range(40):  # driving on, brighter and darker, until another picture comes at the 20th
         light = 1 + 0.3 * np.sin(i)
         picture = light * moved(PICTURES[i // 20], 3 * i) + noise.normal(0, 4, (240, 320, 3))
-        judgment = health.judge(np.clip(picture, 0, 255).astype(np.uint8), i / 10, 0.65)
+        judgment = health.judge(np.clip(picture, 0, 255).astype(np.uint8), i / 10, 0.8)
         assert judgment.cut == (i == 20), i
         assert judgment.state == 'good'
 
@@ -183,8 +183,31 @@ def test_a_cut_is_told_once_and_motion_and_light_are_none():
 def test_cuts_are_counted_at_most_every_sixth_frame_and_never_at_zero():
     health = CameraHealth()
     assert [i for i, picture in enumerate(PICTURES[:20])
-            if health.judge(picture, i / 10, 0.65).cut] == [1, 7, 13, 19]
+            if health.judge(picture, i / 10, 0.8).cut] == [1, 7, 13, 19]
     assert not any(health.judge(picture, 5.0).cut for picture in PICTURES)
+
+
+@pytest.mark.parametrize(('later', 'cut'), [
+    (0.03, True), (0.4, True), (0.5, False), (3.0, False), (-0.1, False)])
+def test_a_cut_is_told_only_where_the_pictures_were_taken_soon_one_after_the_other(later, cut):
+    health = CameraHealth()
+    health.judge(PICTURES[0], 7.0, 0.8, taken=100.0)
+    assert health.judge(PICTURES[1], 7.1, 0.8, taken=100.0 + later).cut == cut
+    assert health.judge(PICTURES[1], 7.2, 0.8, taken=100.1 + later).cut is False
+
+
+def test_a_camera_that_turns_is_in_the_same_scene_before_stripes_too():
+    wide = cv2.resize(np.hstack(PICTURES[:3]), (960, 240))
+    stripes = wide // 2 + np.uint8(100) * (np.arange(960) // 12 % 2 == 0)[:, None].astype(np.uint8)
+    for picture in (wide, stripes):
+        first, *later = (thumbnail(np.ascontiguousarray(picture[:, x:x + 320]))
+                         for x in (0, 120, 200))
+        for turned in later:
+            assert scene_distance(turned, first) < 0.8
+    assert scene_distance(thumbnail(PICTURES[4]), thumbnail(PICTURES[0])) > 0.8
+    # where there is nothing to be found again, or no room for it, nobody can tell
+    assert scene_distance(thumbnail(PICTURES[0]), np.full((136, 182), 90, np.uint8)) == 0
+    assert scene_distance(thumbnail(PICTURES[0])[:9], thumbnail(PICTURES[1])[:9]) == 0
 
 
 def test_what_passes_before_the_lens_and_a_cover_are_no_cuts():
@@ -194,9 +217,9 @@ def test_what_passes_before_the_lens_and_a_cover_are_no_cuts():
         picture[:, 20 * i:20 * i + 90] = 30  # an arm
         if 8 <= i < 12:
             picture[:] = 0
-        judgment = health.judge(picture, i / 10, 0.65)
+        judgment = health.judge(picture, i / 10, 0.8)
         assert not judgment.cut
-    assert health.judge(PICTURES[0][:120], 3.0, 0.65).cut is False  # another size is a reset anyway
+    assert health.judge(PICTURES[0][:120], 3.0, 0.8).cut is False  # another size is a reset anyway
 
 
 def test_a_shift_is_found_as_by_trying_all():
