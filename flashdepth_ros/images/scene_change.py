@@ -30,8 +30,8 @@ def scene_distance(now: np.ndarray, before: np.ndarray) -> float:
     """Return 0 (the same scene) to 1 (another): how few parts of `before` are found again in `now`.
 
     Thumbnails (h, w) uint8 in grey of one size, such as picture_statistics.thumbnail makes them.
-    It is the share of parts that are not among the most that can have moved alike; or 0 where a mere shift
-    explains enough, and where there are too few parts with anything to see.
+    It is the share of parts that are not among the most that can have moved alike; or 0 where a
+    mere shift explains enough, and where there are too few parts with anything to see.
     """
     if shift_distance(now, before) <= DISTANCE:
         return 0.0
