@@ -32,7 +32,7 @@ LOST = 2         # blind frames in a row after which the temporal state is of an
 RARELY = 5       # frames from one scene cut to the next at least
 # seconds from one image to the next up to which a cut is told: a camera that turns sees another
 # part of the same scene thereafter
-LONGEST = 0.45
+LONGEST = 0.35
 
 REMEDIES = {
     'black': 'the images are black: take the cap off the lens, or switch on a light',
