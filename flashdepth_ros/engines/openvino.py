@@ -1,4 +1,5 @@
 """The step run by OpenVINO, on a CPU or an Intel GPU."""
+import os
 from pathlib import Path
 
 from torch import Tensor
@@ -55,10 +56,10 @@ class OpenVinoEngine(GraphEngine):
             'INFERENCE_PRECISION_HINT': self._types(), 'PERFORMANCE_HINT': 'LATENCY'}
         if self._target == 'CPU':
             options['INFERENCE_NUM_THREADS'] = self.request.threads or physical_cores()
+            options |= _kept_form(file)
         try:
-            model = self._core.read_model(file)
             self._inference = self._core.compile_model(
-                model, self._target, options).create_infer_request()
+                file, self._target, options).create_infer_request()
         except Exception as error:
             raise EngineError(f'OpenVINO {self._library.__version__} cannot load {file} on '
                               f'{self._target}: {error}') from error
@@ -78,3 +79,16 @@ class OpenVinoEngine(GraphEngine):
 
     def _unload(self) -> None:
         self._inference = None
+
+
+def _kept_form(file: Path) -> dict[str, str]:
+    """Return the options by which the compiled graph is kept beside a file and its weights.
+
+    Without those weights, so in a few megabytes, and found again by the file's path, size and time
+    of change, the library's version and the options. What cannot be read is compiled anew.
+    """
+    weights = file.with_name(f'{file.name}.data')
+    if not weights.exists() or not os.access(file.parent, os.W_OK):
+        return {}
+    return {'CACHE_DIR': str(file.parent), 'CACHE_MODE': 'OPTIMIZE_SIZE',
+            'WEIGHTS_PATH': str(weights)}

@@ -80,6 +80,31 @@ def test_the_verdict_is_remembered(monkeypatch, engine_cache):
     engine.warm_up()
 
 
+def test_a_later_start_reads_what_openvino_has_compiled(engine_cache):
+    pytest.importorskip('openvino')
+
+    def start() -> tuple[bool, torch.Tensor]:
+        engine = open_engine('flashdepth-nano', 'random', 'openvino', **SIZE)
+        state = engine.initial_state()
+        for frame in trust.natural_frames(2, 1, *SIZE.values()):
+            depth, state = engine.step(frame, state)
+        return engine._inference.get_compiled_model().get_property('LOADED_FROM_CACHE'), depth
+
+    for kept in engine_cache.glob('flashdepth-nano-84-70-graph-*/*.blob'):
+        kept.unlink()
+    compiled, depth = start()
+    again, same_depth = start()
+    assert (compiled, again) == (False, True) and torch.equal(depth, same_depth)
+    kept, = engine_cache.glob('flashdepth-nano-84-70-graph-*/*.blob')
+    content = kept.read_bytes()
+    assert len(content) < 2e6  # without the weights, which are 15 MB
+    for damaged in (content[:len(content) // 2], b'', bytes(len(content))):
+        kept.write_bytes(damaged)
+        again, same_depth = start()
+        assert not again and torch.equal(depth, same_depth)
+        assert start()[0]  # it was written anew
+
+
 @pytest.mark.parametrize('content', [b'', b'no model at all', None])
 def test_files_that_are_no_engine(tmp_path, content):
     pytest.importorskip('onnxruntime')
