@@ -61,11 +61,17 @@ class TorchEngine(Engine):
             self._model = model.to(self.device)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
-        self._threads = request.threads
+        self._chosen_threads = request.threads
         self._steps: Network | GraphedSteps = self._model
         if kind == 'cuda':
             self.frame_device = self.device
             self._steps = GraphedSteps(self._model, CudaCapture(self.device), request.precision)
+
+    @property
+    def _threads(self) -> int:
+        """The number of threads to compute on, 0 for PyTorch's own."""
+        light = self.streams * self.height * self.width <= self.spec.light
+        return self._chosen_threads or (1 if light else 0)
 
     @torch.inference_mode()
     def initial_state(self) -> State:

@@ -79,7 +79,7 @@ _NANO = ModelSpec(
                   d_state=64),
     frame=FrameFormat(partial(bounded_sizes, standard=140), clip=True, min_side=42),
     repository='', file='flashdepth_nano.safetensors', licence='Apache-2.0',
-    domain='simulated indoor scenes')
+    domain='simulated indoor scenes', light=182 * 140)
 
 MODELS = {spec.name: spec for spec in (
     _flashdepth('flashdepth-s', 14001, 'Apache-2.0', min_side=70,

@@ -45,7 +45,8 @@ class ModelSpec:
     licence: of those weights; commercial: whether it allows commercial use. domain: what they were
     trained on, where that is so narrow that a user must know. outputs: the planes that a step
     gives; of PLANE the output is (N, h, w), else (N, planes, h, w), of which streams/ makes a
-    plane in `unit`.
+    plane in `unit`. light: pixels of a step's frames up to which PyTorch on a CPU gains nothing
+    from a second thread.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ModelSpec:
     commercial: bool = True
     domain: str = ''
     outputs: tuple[str, ...] = PLANE
+    light: int = 0
 
     @property
     def gives_focal(self) -> bool:

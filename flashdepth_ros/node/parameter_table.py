@@ -82,8 +82,8 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         choices=('auto', *PRECISIONS)),
     Parameter(
         'engine.threads', 0,
-        'How many threads of a CPU the network computes on. 0 is one on each core; fewer leave '
-        'cores to other programs, and small networks take no longer on one.', low=0, high=1024),
+        'How many threads of a CPU the network computes on. 0 is one on each core, or one where a '
+        'step is too short to share; fewer leave cores to other programs.', low=0, high=1024),
     Parameter(
         'engine.path', '',
         'A ready engine file, made by export_engine for one model, size and weights. Empty: '

@@ -3,12 +3,15 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
+import shutil
 import time
 
 import pytest
 
 from flashdepth_ros.engines import EngineError, cache
+from flashdepth_ros.engines.engine import Request
 from flashdepth_ros.engines.export import GraphKey
+from flashdepth_ros.engines.store import Store
 from flashdepth_ros.models import model_spec
 
 KEY = {'model': 'm', 'width': '28', 'height': '14', 'kind': 'test', 'precision': 'fp32'}
@@ -138,6 +141,29 @@ def test_the_key_follows_the_weights(tmp_path):
         one, other, GraphKey.of(spec, 'random', 70, 70, 1), GraphKey.of(spec, 'random', 70, 84, 1),
         GraphKey.of(spec, 'random', 70, 70, 2), GraphKey.of(spec, 'random', 70, 70, 1, 'fp16'))}
     assert len(places) == 6
+
+
+@pytest.mark.parametrize('changed', ['trust', 'onnx', 'openvino', 'tensorrt', 'store'])
+def test_a_verdict_ends_with_the_code_that_gave_it(tmp_path, monkeypatch, changed):
+    copy = shutil.copytree(
+        Path(cache.__file__).parent, tmp_path / 'code' / 'engines',
+        ignore=shutil.ignore_patterns('__pycache__'))
+    monkeypatch.setattr(cache, '__file__', str(copy / 'cache.py'))
+    request = Request(model_spec('flashdepth-nano'), 'random', 'cpu', 'fp32', 70, 84)
+
+    def verdict_key() -> dict[str, str]:
+        cache.code_digest.cache_clear()
+        store = Store(request, 'onnx', 'cpu', {})
+        return store._verdict_key(store._graph_key, 'digest')
+
+    try:
+        before = verdict_key()
+        assert verdict_key() == before
+        with open(copy / f'{changed}.py', 'a') as file:
+            file.write('# another tolerance')
+        assert verdict_key() != before
+    finally:
+        cache.code_digest.cache_clear()
 
 
 def test_what_was_not_used_for_longest_goes_first(folder, monkeypatch):

@@ -73,6 +73,19 @@ def test_as_many_threads_as_asked_for(backend):
     engine.close()
 
 
+@pytest.mark.parametrize(('chosen', 'height', 'width', 'threads'), [
+    (0, 140, 182, 1), (2, 140, 182, 2), (0, 140, 196, None)])
+def test_short_steps_of_pytorch_take_one_thread(chosen, height, width, threads):
+    engine = open_engine('flashdepth-nano', 'random', 'torch', 'cpu', threads=chosen)
+    engine = engine.resized(height, width)
+    seen = []
+    layer = next(engine._model.children())
+    layer.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    engine.warm_up()
+    assert seen == [threads or torch.get_num_threads()]
+    engine.close()
+
+
 @pytest.mark.parametrize('backend', ON_CPU)
 def test_a_model_of_several_planes(backend, small_dyfn):
     frames, expected, last = reference(small_dyfn, 56, 70, 4)
