@@ -23,11 +23,12 @@ from . import cache
 from .engine import EngineError, missing
 from .folding import fold
 from .precision import lower
+from .rounding import input_moments, round_weights
 
 FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
 # what of this package's source makes a graph what it is
 CODE = ('models/*.py', *(f'engines/{name}.py' for name in (
-    'export', 'folding', 'onnx_*', 'precision', 'tracing')))
+    'export', 'folding', 'onnx_*', 'precision', 'rounding', 'tracing', 'trust')))
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +130,12 @@ def write_graph(
         raise missing('onnx', 'exporting a network', error) from error
     begin = time.perf_counter()
     log.info('exporting %s at %dx%d', key.model, key.width, key.height)
+    rounded = key.precision == 'bf16'
+    moments = input_moments(model) if rounded else []
     fold(model, key.height, key.width)
-    lower(model, key.precision)
+    if rounded:
+        round_weights(model, moments)
+    lower(model, key.precision, rounded)
     state = model.initial_state(key.streams, key.height, key.width)
     frames = torch.empty(key.streams, 3, key.height, key.width)
     graph, outputs = trace(model, functools.partial(_step, model), {FRAMES: frames, **state})

@@ -18,8 +18,8 @@ PRECISIONS = ('fp32', 'fp16', 'bf16')  # all that any backend offers
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 # What bfloat16 (8 bits) costs the depth of flashdepth-s with random weights, AbsRel: MLPs 0.7 %,
-# products of queries, keys and values 0.2 %, projections around them 1.2 %, decoder 1.8 %. The
-# first two have two thirds of the arithmetic. float16 (11 bits) costs an eighth everywhere.
+# products of queries, keys and values 0.2 %, projections around them 1.2 %, decoder 1.8 %, if the
+# weights are rounded one by one. float16 (11 bits) costs an eighth everywhere.
 Inputs = tuple[object, ...]
 
 
@@ -39,20 +39,21 @@ def _lower_layers(
             layer.register_forward_pre_hook(_cast_inputs(dtype))
 
 
-def lower(model: nn.Module, precision: str) -> None:
+def lower(model: nn.Module, precision: str, rounded: bool = False) -> None:
     """Make a model's heavy layers compute in a half precision, in place.
 
-    bf16: the transformer's MLPs and the products of its attention. fp16: its projections and the
-    decoder's convolutions as well. The residual sums, all normalisations, everything temporal (its
-    errors would be remembered), the fusion with the teacher and the very last layer stay in
-    float32; so do frames, state and output.
+    bf16: the transformer's MLPs and the products of its attention, and its projections where its
+    weights are `rounded` (rounding.py). fp16: all of these, and the decoder's convolutions. The
+    residual sums, all normalisations, everything temporal (its errors would be remembered), the
+    fusion with the teacher and the very last layer stay in float32; so do frames, state and output.
     """
     if precision == 'fp32':
         return
     dtype = DTYPES[precision]
     for module in list(model.modules()):
         if isinstance(module, Block):
-            _lower_layers(module if dtype is torch.float16 else module.mlp, dtype)
+            whole = rounded or dtype is torch.float16
+            _lower_layers(module if whole else module.mlp, dtype)
             module.attn.product.register_forward_pre_hook(_cast_inputs(dtype))
         elif isinstance(module, DPTHead) and dtype is torch.float16:
             last = module.scratch.output_conv2[2]
