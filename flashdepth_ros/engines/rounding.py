@@ -34,11 +34,12 @@ def made_pictures(height: int, width: int) -> Tensor:
         return low + (high - low) * numbers
 
     frames = natural_frames(1, PICTURES, height, width)[0]
-    return (frames * between(0.2, 1.5) + between(-1.5, 1.5) + between(-0.3, 0.3, 3)).clamp(-2.1, 2.6)
+    frames = frames * between(0.2, 1.5) + between(-1.5, 1.5) + between(-0.3, 0.3, 3)
+    return frames.clamp(-2.1, 2.6)
 
 
-def _layers(block: Block) -> list[nn.Linear]:
-    return [block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2]
+def _others(block: Block) -> list[nn.Linear]:
+    return [block.attn.proj, block.mlp.fc1, block.mlp.fc2]
 
 
 def _with_one(x: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def _with_one(x: Tensor) -> Tensor:
     return nn.functional.pad(x.float().flatten(0, -2), (0, 1), value=1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def input_moments(model: Network) -> Moments:
     """Return x^T x (C + 1, C + 1) of the layers of all transformer blocks, before `fold`."""
     moments: dict[nn.Module, Tensor | int] = defaultdict(int)
@@ -55,7 +56,8 @@ def input_moments(model: Network) -> Moments:
         x = _with_one(inputs[0])
         moments[layer] = moments[layer] + x.T @ x
 
-    blocks = [_layers(module) for module in model.modules() if isinstance(module, Block)]
+    blocks = [[module.attn.qkv, *_others(module)]
+              for module in model.modules() if isinstance(module, Block)]
     hooks = [layer.register_forward_pre_hook(note) for layers in blocks for layer in layers]
     height, width = model.spec.frame.network_size(SIDE, SIDE, SIDE)
     for frame in made_pictures(height, width).split(1):
@@ -94,12 +96,12 @@ def round_layer(layer: nn.Linear, factor: Tensor) -> None:
     layer.bias = nn.Parameter(rows[-1].clone(), requires_grad=False)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def round_weights(model: Network, moments: Moments) -> None:
     """Round the transformer's weights of a model that was folded since its moments were taken."""
     blocks = [module for module in model.modules() if isinstance(module, Block)]
     for block, of_block in zip(blocks, moments, strict=True):
-        layers = [cast(SplitAttention, block.attn).parts, *([x] for x in _layers(block)[1:])]
+        layers = [cast(SplitAttention, block.attn).parts, *([x] for x in _others(block))]
         for shared, of_input in zip(layers, of_block, strict=bool(of_block)):
             factor = compensation(of_input)
             for layer in shared:
