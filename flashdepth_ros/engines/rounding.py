@@ -6,7 +6,7 @@ to come and the bias can make up for goes there, so that the layer gives nearly 
 inputs come together is found out in float32 on made pictures, the same ones every time.
 """
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -101,7 +101,8 @@ def round_weights(model: Network, moments: Moments) -> None:
     """Round the transformer's weights of a model that was folded since its moments were taken."""
     blocks = [module for module in model.modules() if isinstance(module, Block)]
     for block, of_block in zip(blocks, moments, strict=True):
-        layers = [cast(SplitAttention, block.attn).parts, *([x] for x in _others(block))]
+        parts = cast(SplitAttention, block.attn).parts
+        layers: list[Iterable[nn.Module]] = [parts, *([layer] for layer in _others(block))]
         for shared, of_input in zip(layers, of_block, strict=bool(of_block)):
             factor = compensation(of_input)
             for layer in shared:

@@ -80,7 +80,7 @@ def test_half_precision_is_written_in_the_graph():
         graph_file('flashdepth-nano', 140, 182, 'bf16'), load_external_data=False)
     half = onnx.TensorProto.BFLOAT16
     lowered = [x.name for x in graph.graph.initializer if x.data_type == half and len(x.dims) == 2]
-    assert len(lowered) == 12  # two layers in each of six MLPs
+    assert len(lowered) == 36  # of six blocks: queries, keys, values, what follows them, the MLP
     for port in (*graph.graph.input, *graph.graph.output):
         assert port.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 

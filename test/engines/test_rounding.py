@@ -1,6 +1,5 @@
 """Weights rounded together lose less than weights rounded one by one."""
 import pytest
-from reference import graph_file
 import torch
 from torch import nn
 
@@ -75,14 +74,3 @@ def test_inputs_that_were_never_seen():
     rounding.round_layer(layer, rounding.compensation(x.T @ x))
     assert torch.equal(layer.weight, one_by_one(layer))
     assert (layer.weight - before).abs().max() < 0.02 * before.abs().max()
-
-
-def test_the_attention_of_a_bf16_graph_is_bf16():
-    onnx = pytest.importorskip('onnx')
-    file = graph_file('flashdepth-nano', *SIZE, 'bf16')
-    graph = onnx.load(file, load_external_data=False).graph
-    types = {x.name: x.data_type for x in graph.initializer}
-    block = {name: kind for name, kind in types.items()
-             if 'pretrained.blocks.' in name and name.endswith('weight') and 'norm' not in name}
-    assert len(block) == 6 * 6 and set(block.values()) == {onnx.TensorProto.BFLOAT16}
-    assert types['depth_head.scratch.output_conv1.weight'] == onnx.TensorProto.FLOAT
