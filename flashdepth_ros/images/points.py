@@ -27,14 +27,16 @@ def grid_size(intrinsics: Intrinsics, stride: int) -> tuple[int, int]:
 def fill_points(
     depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, stride: int, organized: bool,
     heights: tuple[float, float], out: np.ndarray, confidence: np.ndarray | None = None,
+    margin: float = 0.0,
 ) -> int:
     """Write the points of every stride-th pixel into `out`, row by row; return how many they are.
 
     depth: (H, W) float32 along z in metres. rgb: (H, W, 3) uint8, or None for no colours. heights:
     the lowest and the highest point, in metres above the camera's centre, up along the optical
     frame's -y: a camera 1 m above the floor keeps what is 0.1 to 2 m above it with -0.9 and 1. A
-    camera that looks down measures across its own image, not along gravity.
-    organized: points without a value, or outside of the heights, are NaN; else they are left out.
+    camera that looks down measures across its own image, not along gravity. margin: of the points
+    only those that are this many metres and more inside of what the camera sees.
+    organized: points without a value, or left out by heights or margin, are NaN; else there are none.
     out: (grid_size's product, 3 to 5) float32: x, y, z, of colours the bits 0x00RRGGBB, and the
     confidence where one is given, (H, W) float32. With another upper byte the colours, which a
     cloud declares as a float, would often be NaN. ValueError when depth, colours or confidence are
@@ -46,6 +48,7 @@ def fill_points(
     if confidence is not None:
         intrinsics.check_size(confidence, 'confidence')
     x, y = intrinsics.rays(stride)
+    all_x, all_y = intrinsics.rays()
     if out.shape != (x.size * y.size, 3 + (rgb is not None) + (confidence is not None)):
         raise ValueError(f'{x.size * y.size} points do not go into an array of {out.shape}')
     if rgb is None:
@@ -56,7 +59,7 @@ def fill_points(
         np.require(depth, np.float32, 'W')[::stride, ::stride],
         np.require(rgb, np.uint8, 'W')[::stride, ::stride],
         np.require(confidence, np.float32, 'W')[::stride, ::stride], x, y, organized, *heights,
-        out)
+        margin, all_x[0], all_x[-1], all_y[0], all_y[-1], out)
 
 
 def clearing_grid(intrinsics: Intrinsics, turn: int) -> tuple[slice, slice]:
@@ -65,11 +68,13 @@ def clearing_grid(intrinsics: Intrinsics, turn: int) -> tuple[slice, slice]:
     Some 80 rows by 213 columns of an image of 4:3, whatever its size: every 8th row and every 3rd
     column of 640x480. Each turn shifts them by less than a step, by Roberts' sequence R2, which
     soon has been near every pixel: costmaps trace rays from cell to cell, in which a ray can miss
-    the cell that a point on it marked, and with a fixed grid would miss it for ever.
+    the cell that a point on it marked, and with a fixed grid would miss it for ever. A costmap may
+    take only every n-th cloud: the rows have that of R2's numbers whose multiples are near no whole
+    number for n up to 6.
     """
     row_step, column_step = (max(1, round(intrinsics.width / count)) for count in (80, 640 / 3))
-    row = int(turn * 0.7548776662466927 % 1 * row_step)
-    column = int(turn * 0.5698402909980532 % 1 * column_step)
+    row = int(turn * 0.5698402909980532 % 1 * row_step)
+    column = int(turn * 0.7548776662466927 % 1 * column_step)
     return (slice(min(row, intrinsics.height - 1), None, row_step),
             slice(min(column, intrinsics.width - 1), None, column_step))
 
@@ -110,8 +115,9 @@ def _fill_ray_ends(depth, x, y, far, out):
 
 
 @loop('uintp(float32[:, :], uint8[:, :, :], float32[:, :], float32[::1], float32[::1], boolean, '
-      'float32, float32, float32[:, ::1])')
-def _fill(depth, rgb, confidence, x, y, organized, lowest, highest, out):
+      'float32, float32, float32, float32, float32, float32, float32, float32[:, ::1])')
+def _fill(depth, rgb, confidence, x, y, organized, lowest, highest, margin, left, right, top,
+          bottom, out):
     nan, infinity = np.float32(np.nan), np.float32(np.inf)
     coloured, judged, last = rgb.size > 0, confidence.size > 0, out.shape[1] - 1
     z, colours = np.empty(x.size, np.float32), np.empty(x.size, np.float32)
@@ -119,11 +125,14 @@ def _fill(depth, rgb, confidence, x, y, organized, lowest, highest, out):
     count = np.uintp(0)  # unsigned, or each index might be one from the end
     for i in range(y.size):
         line, down, number = depth[i], y[i], np.int32(0)
+        upright = min(down - top, bottom - down)
         for j in range(x.size):
             z[j] = line[j]
         for j in range(x.size):
             up = -z[j] * down
-            known = (abs(z[j]) < infinity) & (lowest <= up) & (up <= highest)
+            inside = z[j] * min(upright, x[j] - left, right - x[j])
+            known = ((abs(z[j]) < infinity) & (lowest <= up) & (up <= highest)
+                     & (inside >= margin))
             z[j] = z[j] if known else nan
             number += np.int32(known)
         if coloured:

@@ -231,7 +231,8 @@ class CameraOutputs:
         return depth_to_cloud(
             depth, rgb, camera, header, settings['points.stride'], settings['points.organized'],
             (-math.inf, math.inf) if heights == ANY_HEIGHT else heights, settings['points.voxel'],
-            self._messages[self._points], trust if settings['points.confidence'] else None)
+            self._messages[self._points], trust if settings['points.confidence'] else None,
+            settings['points.margin'])
 
 
 def _judges_points(settings: Settings) -> bool:

@@ -196,6 +196,11 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'Keep one point in each cube of this size in metres (not in an organized cloud). 0 is all.',
         low=0.0, high=10.0, running=True),
     Parameter(
+        'points.margin', 0.0,
+        'Leave out points nearer than this, in metres, to the edge of what the camera sees: rays '
+        'of points/clearing can hardly reach what they would mark. 0 leaves out none.',
+        low=0.0, high=10.0, running=True),
+    Parameter(
         'points.min_height', ANY_HEIGHT[0],
         'Lowest points, in metres above the camera (up is -y of the optical frame).',
         low=ANY_HEIGHT[0], high=ANY_HEIGHT[1], running=True, per_camera=True),

@@ -29,10 +29,11 @@ def depth_to_cloud(
     depth: np.ndarray, rgb: np.ndarray | None, intrinsics: Intrinsics, header: Header,
     stride: int = 1, organized: bool = False, heights: tuple[float, float] = ANY_HEIGHT,
     voxel: float = 0.0, out: Kept | None = None, confidence: np.ndarray | None = None,
+    margin: float = 0.0,
 ) -> Kept:
     """Depth (H, W) in metres and colours -> PointCloud2, into `out` where given.
 
-    rgb, intrinsics, stride, heights: as fill_points takes them. organized: keep the grid, with NaN
+    rgb, intrinsics, stride, heights, margin: as fill_points takes them. organized: keep the grid, with NaN
     for no value; otherwise one row of the points that have a value. voxel: keep one point in each
     cube of this size in metres, unless organized; 0 is all. confidence: (H, W) float32, which
     becomes a field of that name.
@@ -44,14 +45,15 @@ def depth_to_cloud(
     if voxel and not organized:
         points = np.empty(shape, np.float32)
         points = points[:fill_points(
-            depth, rgb, intrinsics, stride, False, heights, points, confidence)]
+            depth, rgb, intrinsics, stride, False, heights, points, confidence, margin)]
         points, others = voxel_filter(points[:, :3], points[:, 3:] if names else None, voxel)
         if others is not None:
             points = np.concatenate([points, others], 1)
         data_view(message, points.nbytes).view(np.float32)[...] = points.ravel()
         return _describe(message, 1, len(points), names, True, header)
     points = data_view(message, 4 * math.prod(shape)).view(np.float32).reshape(shape)
-    count = fill_points(depth, rgb, intrinsics, stride, organized, heights, points, confidence)
+    count = fill_points(
+        depth, rgb, intrinsics, stride, organized, heights, points, confidence, margin)
     del points  # a message cannot be shortened while an array looks into it
     if not organized:
         height, width = 1, count

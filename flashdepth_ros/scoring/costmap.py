@@ -49,7 +49,8 @@ def clouds_of(
         depth[uncertain] = np.nan
     stride = max(1, round(points['stride'] * camera.width / 640))
     solid = np.empty((math.prod(grid_size(camera, stride)), 3), np.float32)
-    solid = solid[:fill_points(depth, None, camera, stride, False, ANY_HEIGHT, solid)]
+    solid = solid[:fill_points(
+        depth, None, camera, stride, False, ANY_HEIGHT, solid, margin=points.get('margin', 0.0))]
     rays = np.empty((depth.size, 3), np.float32)
     rays = rays[:fill_ray_ends(
         depth, camera, clearing_grid(camera, turn), output['max_range'], rays)]

@@ -50,6 +50,20 @@ def test_points_are_what_plain_numpy_gives(stride, missing, coloured, organized,
     assert_array_equal(points[:count, 3:].view(np.uint32), expected[:, 3:].view(np.uint32))
 
 
+@pytest.mark.parametrize('stride', [1, 3])
+def test_a_margin_leaves_out_what_is_near_the_edge_of_the_view(stride):
+    depth = np.random.default_rng(1).uniform(0.5, 30, (11, 14)).astype(np.float32)
+    x, y = ((np.arange(size) / focal)[::stride] for size, focal in (
+        (14, CAMERA.fx), (11, CAMERA.fy)))
+    z = depth[::stride, ::stride]
+    inside = np.minimum(np.minimum(x, 13 / CAMERA.fx - x)[None],
+                        np.minimum(y, 10 / CAMERA.fy - y)[:, None]) * z >= 0.7
+    points = np.empty((z.size, 3), np.float32)
+    count = fill_points(depth, None, CAMERA, stride, False, ANY_HEIGHT, points, margin=0.7)
+    assert 0 < count < z.size
+    assert_array_equal(points[:count, 2], z[inside])
+
+
 def test_heights_are_up_from_the_camera():
     # y is down: at 1 m, these rows lie 0.5 m above, 0.9 m below, 1 m below, 1.1 m above the camera
     for row, y in enumerate((-0.5, 0.9, 1.0, -1.1)):

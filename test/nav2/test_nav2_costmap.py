@@ -1,0 +1,58 @@
+"""The shipped layer in nav2's own costmap: it marks, clears, and says when it is blind."""
+from costmap import FLOOR, Camera, Costmap, Standing, block, needs_nav2, person, render
+import numpy as np
+import pytest
+from ros_rig import Client
+
+needs_nav2()
+
+
+@pytest.fixture
+def side(domain):
+    """A robot that stands, seen from outside."""
+    client = Client(domain)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def layer(side, tmp_path):
+    """nav2's costmap of a robot that stands, and its camera."""
+    standing, costmap, camera = Standing(side), Costmap(side, tmp_path), Camera(side)
+    try:
+        costmap.activate()
+        camera.meet()
+        yield costmap, camera
+    finally:
+        costmap.close()
+        del standing
+
+
+def test_a_person_is_marked_at_once_and_cleared_when_gone(layer):
+    costmap, camera = layer
+    with_person, without = render([person(2.0)]), render(FLOOR)
+    seen = camera.show(costmap, lambda t: with_person if t < 2 else without, 4)
+    counts = seen.counts((1.7, -0.5), (2.6, 0.5))
+    times = np.array(seen.times)
+    assert times[counts > 0].min() < 0.5 + 0.5     # a busy computer's scheduling on top
+    assert (counts[(times > 1) & (times < 2)] >= 8).all()
+    assert (counts[times > 2 + 1.5] == 0).all()
+
+
+def test_a_floor_that_seems_to_rise_and_low_things_are_told_apart(layer):
+    costmap, camera = layer
+    floor = 0.95 * render(FLOOR, pitch=2.0)
+    seen = camera.show(costmap, lambda t: floor, 1.5, noise=0.01)
+    assert not any(len(cells) for cells in seen.cells)
+    box = render([block(1.5, 0.4, 0.15)])
+    seen = camera.show(costmap, lambda t: box, 1.5)
+    assert seen.counts((1.3, -0.4), (2.0, 0.4))[-1] >= 5
+
+
+def test_without_clouds_the_layer_says_that_it_is_blind(layer, side):
+    costmap, camera = layer
+    # clouds without points keep it current
+    camera.show(costmap, lambda t: np.full((480, 640), np.nan, np.float32), 1.5)
+    before = costmap.log.read_text().count('has not been updated for')
+    assert side.spin_until(
+        lambda: costmap.log.read_text().count('has not been updated for') > before, 20)
