@@ -34,7 +34,7 @@ BENCH_OPTIONS ?=
 GPU_OPTIONS ?=
 # fast ones first
 TESTS ?= $(addprefix test/,test_rooms.py images metres streams weights files models ros scoring datasets \
-  simulation training tools cameras view node recordings benchmark launch engines gpu soak)
+  simulation training tools cameras view nav2 node recordings benchmark launch engines gpu soak)
 PYTEST_OPTIONS ?= -ra
 # how many test files run side by side: one more than CI has cores, for many wait for messages
 TEST_WORKERS ?= 3

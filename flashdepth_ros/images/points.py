@@ -36,7 +36,8 @@ def fill_points(
     frame's -y: a camera 1 m above the floor keeps what is 0.1 to 2 m above it with -0.9 and 1. A
     camera that looks down measures across its own image, not along gravity. margin: of the points
     only those that are this many metres and more inside of what the camera sees.
-    organized: points without a value, or left out by heights or margin, are NaN; else there are none.
+    organized: points without a value, or left out by heights or margin, are NaN; else they are not
+    there.
     out: (grid_size's product, 3 to 5) float32: x, y, z, of colours the bits 0x00RRGGBB, and the
     confidence where one is given, (H, W) float32. With another upper byte the colours, which a
     cloud declares as a float, would often be NaN. ValueError when depth, colours or confidence are

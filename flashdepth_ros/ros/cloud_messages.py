@@ -33,10 +33,10 @@ def depth_to_cloud(
 ) -> Kept:
     """Depth (H, W) in metres and colours -> PointCloud2, into `out` where given.
 
-    rgb, intrinsics, stride, heights, margin: as fill_points takes them. organized: keep the grid, with NaN
-    for no value; otherwise one row of the points that have a value. voxel: keep one point in each
-    cube of this size in metres, unless organized; 0 is all. confidence: (H, W) float32, which
-    becomes a field of that name.
+    rgb, intrinsics, stride, heights, margin: as fill_points takes them. organized: keep
+    the grid, with NaN for no value; otherwise one row of the points that have a value. voxel: keep
+    one point in each cube of this size in metres, unless organized; 0 is all. confidence: (H, W)
+    float32, which becomes a field of that name.
     """
     message = out or PointCloud2()
     height, width = grid_size(intrinsics, stride)

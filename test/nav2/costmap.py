@@ -9,7 +9,7 @@ import time
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from geometry_msgs.msg import TransformStamped
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import OccupancyGrid
 from node_process import end, obey
 import numpy as np
@@ -76,7 +76,13 @@ class Costmap:
         """Configure and activate, and wait for the first grid. TF must be published by then."""
         client = self._client.node.create_client(
             ChangeState, f'/{NAME}/{NAME}/change_state')
-        assert self._client.spin_until(client.service_is_ready, 60), self.last_words()
+        state = self._client.node.create_client(GetState, f'/{NAME}/{NAME}/get_state')
+        assert self._client.spin_until(lambda: (
+            client.service_is_ready() and state.service_is_ready()), 60), self.last_words()
+        futures = []    # once it answers the younger client, it knows of both
+        assert any(futures.append(state.call_async(GetState.Request())) or self._client.spin_until(
+            lambda: any(future.done() for future in futures), 0.5) for _ in range(60)), (
+                self.last_words())
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
             assert self._client.spin_until(future.done, 60) and future.result().success, (
@@ -156,10 +162,14 @@ def render(blocks: Sequence[Block], pitch: float = 0.0) -> np.ndarray:
 
 @dataclass
 class Seen:
-    """Grids of a trial, by seconds since its first cloud; cells: (N, 2), those of an area alone."""
+    """Grids of a trial, by seconds since its first cloud.
+
+    cells: (N, 2), the marked ones. sent: of each cloud, which a busy computer sends late.
+    """
 
     times: list[float] = field(default_factory=list)
     cells: list[np.ndarray] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
 
     def counts(self, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
         """Return how many cells are marked in a rectangle (x, y), grid by grid."""
@@ -204,15 +214,19 @@ class Camera:
         noise: of each pixel's depth, relative.
         """
         seed = np.random.default_rng(0)
+        noises = [1 + noise * seed.standard_normal((480, 640), np.float32)
+                  for _ in range(5 if noise else 0)]
         costmap.grids.clear()
-        begin = time.monotonic()
+        begin, sent = time.monotonic(), []
         for index in range(round(seconds * rate)):
             depth = scene(index / rate)
             if noise:
-                depth = depth * (1 + noise * seed.standard_normal(depth.shape, np.float32))
+                depth = depth * noises[index % 5]
             self._client.spin_until(
                 lambda: time.monotonic() >= begin + index / rate, 10)    # noqa: B023
+            self._client.spin_until(lambda: False, 0.02)    # grids, also where it is late
+            sent.append(time.monotonic() - begin)
             self.publish(depth)
         self._client.spin_until(lambda: False, 0.3)
         return Seen([at - begin for at, _ in costmap.grids],
-                    [marked(grid) for _, grid in costmap.grids])
+                    [marked(grid) for _, grid in costmap.grids], sent)

@@ -1,16 +1,13 @@
 """What nav2's costmap makes of clouds whose depth is known, as a table: docs/nav2.md.
 
-In a terminal with nav2's environment: python3 test/nav2/trial.py [--only person walker ...]
+In a terminal with nav2's environment: PYTHONPATH=test python3 test/nav2/trial.py [--only person walker ...]
 """
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-import sys
 import tempfile
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from costmap import (  # noqa: E402
+from costmap import (
     FLOOR,
     WALL_AT_6,
     Camera,
@@ -20,8 +17,8 @@ from costmap import (  # noqa: E402
     person,
     render,
 )
-import numpy as np  # noqa: E402
-from ros_rig import Client  # noqa: E402
+import numpy as np
+from ros_rig import Client
 
 STAY, GONE = 2.0, 3.0    # seconds of somebody before the camera, and after
 Show = Callable[..., None]
@@ -36,12 +33,13 @@ def visit(show: Show, name: str, place: float, behind=FLOOR, noise: float = 0.0,
     counts = seen.counts((place - 0.3, -0.5), (place + 0.45, 0.5))
     times = np.array(seen.times)
     marks = times[counts > 0]
-    left = counts[times > STAY + GONE - 0.5]
-    clear = times[(times > STAY) & (counts == 0)]
-    staying = (times > STAY - 1.0) & (times < STAY)
-    print(f'| {name} | {marks.min() if len(marks) else np.nan:.2f} '
-          f'| {clear.min() - STAY if len(clear) else np.nan:.2f} '
-          f'| {np.median(counts[staying]):.0f} | {left.max()} |', flush=True)
+    left = counts[-1]
+    went = seen.sent[round(STAY * rate)]
+    clear = times[(times > went) & (counts == 0)]
+    staying = (times > went - 1.0) & (times < went)
+    print(f'| {name} | {marks.min() - seen.sent[0] if len(marks) else np.nan:.2f} '
+          f'| {clear.min() - went if len(clear) else np.nan:.2f} '
+          f'| {np.median(counts[staying]):.0f} | {left} |', flush=True)
 
 
 def walk(show: Show, name: str, noise: float = 0.0, out: bool = False) -> None:
