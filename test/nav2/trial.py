@@ -1,6 +1,6 @@
 """What nav2's costmap makes of clouds whose depth is known, as a table: docs/nav2.md.
 
-In a terminal with nav2's environment: PYTHONPATH=test python3 test/nav2/trial.py [--only person walker ...]
+With nav2's environment: PYTHONPATH=test python3 test/nav2/trial.py [--only person walker ...]
 """
 import argparse
 from collections.abc import Callable
