@@ -64,7 +64,7 @@ def test_evaluate_tells_what_is_found(capsys):
     rows = {cells[1]: cells[2:] for cells in (
         [cell.strip() for cell in line.split('|')] for line in capsys.readouterr().out.splitlines()
     ) if len(cells) > 3}
-    assert rows['drives'][:8] == ['48'] + 7 * ['0']
+    assert rows['drives, every frame'][:8] == ['48'] + 7 * ['0']
     for event in ('black', 'cap', 'finger', 'white', 'x8', 'blur 1.9 %', 'frozen'):
         assert rows[event][:2] == ['2', '100.0'], event
     assert float(rows['a cut to another scene'][1]) > 80
