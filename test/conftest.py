@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # ros_rig, for the tests in fold
 
 from driver_process import Driver  # noqa: E402
 from node_process import obey  # noqa: E402
-from ros_rig import Reference, Rig  # noqa: E402
+from ros_rig import Client, Reference, Rig  # noqa: E402
 
 # of the domains that need no ephemeral ports
 _DOMAINS = itertools.cycle(range(1 + os.getpid() % 50, 100))
@@ -56,6 +56,14 @@ def cache_home(tmp_path_factory):
     folder /= 'cache'
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def client(domain):
+    """The other side of a node's topics and services."""
+    client = Client(domain)
+    yield client
+    client.close()
 
 
 @pytest.fixture

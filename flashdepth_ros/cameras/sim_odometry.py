@@ -12,9 +12,10 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from ..images.poses import OPTICAL
 from ..ros.message import header_at
 from ..ros.parameters import Settings
-from ..simulation.scene import FRONT, Scene
+from ..simulation.scene import Scene
 from .sim_floor_plan import FRAME as MAP
 
 BETWEEN = 4         # poses for each image
@@ -74,7 +75,7 @@ class SimOdometry:
             place, rotation = self._scene.carriage_pose(time)
         else:
             pose = self._scene.pose(time)
-            place, rotation = pose[:3, 3], pose[:3, :3] @ FRONT.T
+            place, rotation = pose[:3, 3], pose[:3, :3] @ OPTICAL.T
         return rotation, place
 
     def _advance(self, time: float, seconds: float) -> np.ndarray:

@@ -48,8 +48,8 @@ def fill_points(
         intrinsics.check_size(rgb, 'colours')
     if confidence is not None:
         intrinsics.check_size(confidence, 'confidence')
-    x, y = intrinsics.rays(stride)
     all_x, all_y = intrinsics.rays()
+    x, y = (np.ascontiguousarray(each[::stride]) for each in (all_x, all_y))
     if out.shape != (x.size * y.size, 3 + (rgb is not None) + (confidence is not None)):
         raise ValueError(f'{x.size * y.size} points do not go into an array of {out.shape}')
     if rgb is None:

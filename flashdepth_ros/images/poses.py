@@ -3,6 +3,9 @@ import math
 
 import numpy as np
 
+# the optical frame (x right, y down, z ahead) in a camera's body frame (x ahead, y left, z up)
+OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+
 
 def pose_of(position: tuple[float, ...], quaternion: tuple[float, ...]) -> np.ndarray:
     """Return the pose (4, 4) of a position (3,) and a quaternion x, y, z, w; NaN for none."""

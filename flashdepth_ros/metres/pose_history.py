@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from ..images.poses import OPTICAL
 from .motion_pose import rotation_of, vector_of
 
 KEPT = 10_000_000_000    # ns
@@ -85,10 +86,6 @@ def _is_jump(seconds: float, before: np.ndarray, after: np.ndarray, speed: float
     fastest = FASTEST if not speed else speed + FASTER
     return (step > max(STEP, fastest * seconds)
             or turn > max(TURN, FASTEST_TURN * seconds))
-
-
-# the optical frame (x right, y down, z ahead) in a camera's body frame (x ahead, y left, z up)
-OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 
 def mounted(

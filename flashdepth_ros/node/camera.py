@@ -12,6 +12,7 @@ from torch import Tensor
 from ..engines import Engine
 from ..images.focal_shift import relative_focal
 from ..metres.units import inverse_depth
+from ..ros.message import stamp_to_ns
 from ..ros.parameters import Settings
 from ..ros.topics import Topics
 from ..streams.arrivals import Arrival
@@ -83,10 +84,9 @@ class Camera:
     def judge(self, arrival: Arrival, picture: Picture, settings: Settings) -> str | None:
         """Judge a frame's picture; return why the state has been forgotten before it, or None."""
         blind_before, before = self.health.blind_frames, self.health.newest
-        stamp = arrival.message.header.stamp
+        taken = 1e-9 * stamp_to_ns(arrival.message.header.stamp) or arrival.time
         judgment = self.health.judge(
-            picture.rgb, self._topics.arrival(), settings['stream.scene_cut'],
-            stamp.sec + 1e-9 * stamp.nanosec or arrival.time)
+            picture.rgb, self._topics.arrival(), settings['stream.scene_cut'], taken)
         if judgment.state != before.state:
             words, log = judgment.words(settings['health.act']), self._topics.log
             if self.input.problems.set('health', words):

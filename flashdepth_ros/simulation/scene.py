@@ -9,10 +9,10 @@ import math
 import mujoco
 import numpy as np
 
+from ..images.poses import OPTICAL
 from .paths import Path
 
 AWAY = np.array([1000.0, 1000.0])  # farther than any camera sees
-FRONT = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # optical frame in a frame x ahead, z up
 
 
 def turned(axis: int, angle: float) -> np.ndarray:
@@ -31,7 +31,7 @@ def optical_pose(place: Sequence[float] | np.ndarray, rotation: np.ndarray) -> n
     rotation: (3, 3) of its body frame, x ahead and z up.
     """
     pose = np.eye(4)
-    pose[:3, :3] = rotation @ FRONT
+    pose[:3, :3] = rotation @ OPTICAL
     pose[:3, 3] = place
     return pose
 

@@ -161,11 +161,12 @@ class OfDrive:
 def of_drive(options: argparse.Namespace, folder: Path, number: int) -> OfDrive:
     """Run the trials on the drive of a seed, which is recorded where it is not yet."""
     size = options.frames, options.width, options.height
-    model = StreamingModel(argparse.Namespace(    # as the node would run it on such pictures
-        model='flashdepth-nano', weights='auto', window=False, stateless=False, backend='torch',
-        device='cpu', max_frames=None, short_side=140 if options.width > 320 else 0))
 
     def network(pictures: list[np.ndarray]) -> np.ndarray:
+        model = StreamingModel(argparse.Namespace(    # as the node would run it on such pictures
+            model='flashdepth-nano', weights='auto', window=False, stateless=False,
+            backend='torch', device='cpu', max_frames=None,
+            short_side=140 if options.width > 320 else 0))
         half = options.height // 2, options.width // 2
         return np.stack([model.disparity(stream, output, half)
                          for stream, output, _ in model.outputs(pictures)]).astype(np.float32)

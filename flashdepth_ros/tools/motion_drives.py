@@ -13,7 +13,7 @@ from ..metres.motion_pose import rotation_of, vector_of
 from ..metres.motion_tracks import to_grey
 
 if TYPE_CHECKING:
-    from ..simulation import Renderer  # needs MuJoCo
+    from ..simulation import Renderer, Scene  # need MuJoCo
 
 THING = 2.0    # 1/m: of what is put before the camera
 
@@ -49,27 +49,29 @@ def record(number: int, frames: int, width: int, height: int, network: Network) 
     from ..simulation import Renderer, make_scene
     with Renderer(width, height) as renderer:
         scene = make_scene(number)
-        return _rendered(renderer, number, [scene.pose(i / 10) for i in range(frames)], network)
+        return _rendered(renderer, scene, number, [scene.pose(i / 10) for i in range(frames)],
+                         network)
 
 
 def turning(number: int, frames: int, width: int, height: int) -> Drive:
     """Turn on the spot in the scene of a seed, by 29 degrees to both sides, at most 30 a second."""
     from ..simulation import Renderer, make_scene
-    start = make_scene(number).pose(0.0)
-    poses = []
+    scene = make_scene(number)
+    start, poses = scene.pose(0.0), []
     for index in range(frames):
         pose = start.copy()
         pose[:3, :3] = rotation_of(np.array([0, 0, 0.5 * math.sin(index / 10)])) @ start[:3, :3]
         poses.append(pose)
     with Renderer(width, height) as renderer:
-        return _rendered(renderer, number, poses, None)
+        return _rendered(renderer, scene, number, poses, None)
 
 
 def _rendered(
-    renderer: 'Renderer', number: int, poses: list[np.ndarray], network: Network | None,
+    renderer: 'Renderer', scene: 'Scene', number: int, poses: list[np.ndarray],
+    network: Network | None,
 ) -> Drive:
-    from ..simulation import disturb, make_scene
-    scene, seen, inverse = make_scene(number), [], []
+    from ..simulation import disturb
+    seen, inverse = [], []
     for index, pose in enumerate(poses):
         frame = renderer.render(scene, index / 10, pose)
         seen.append(disturb(frame.rgb, number, index))

@@ -11,6 +11,7 @@ from ..metres.motion import MotionFitter, View
 from ..metres.motion_pose import Motion
 from ..metres.motion_samples import Triangulation
 from ..metres.motion_tracks import CornerTracker, Tracks
+from ..metres.pose_history import mounted
 from ..metres.tracker import motion_tracker
 from .motion_drives import Drive
 
@@ -45,17 +46,6 @@ class Errors:
                    math.radians(1.5) * signs[3])
 
 
-def _about(axis: int, angle: float) -> np.ndarray:
-    c, s = math.cos(angle), math.sin(angle)
-    rotation, (i, j) = np.eye(3), ((1, 2), (2, 0), (0, 1))[axis]
-    rotation[i, i] = rotation[j, j] = c
-    rotation[i, j], rotation[j, i] = -s, s
-    return rotation
-
-
-FRONT = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-
-
 def odometry(drive: Drive, errors: Errors) -> Callable[[int], np.ndarray | None]:
     """Return what odometry tells of the camera's pose at a stamp in ns."""
     places, ahead = drive.poses[:, :3, 3], drive.poses[:, :3, 2]
@@ -79,16 +69,14 @@ def odometry(drive: Drive, errors: Errors) -> Callable[[int], np.ndarray | None]
         time = stamp / SECOND + errors.delay
         if not 0 <= time <= times[-1]:
             time = min(max(time, 0.0), times[-1])
-        result = np.eye(4)
         if not errors.wheels:
             index = round(time * drive.rate)
             result = drive.poses[index].copy()
             result[:3, 3] *= 1 + errors.length
             return result
         heading = np.interp(time, times, yaw + wrong)
-        result[:3, :3] = _about(2, heading) @ _about(1, drive.pitch + errors.pitch) @ FRONT
-        result[:3, 3] = np.interp(time, times, x), np.interp(time, times, y), 0
-        return result
+        return mounted(float(np.interp(time, times, x)), float(np.interp(time, times, y)), 0.0,
+                       0.0, drive.pitch + errors.pitch, float(heading))
     return pose
 
 

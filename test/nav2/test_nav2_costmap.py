@@ -2,23 +2,14 @@
 from costmap import FLOOR, Camera, Costmap, Standing, block, needs_nav2, person, render
 import numpy as np
 import pytest
-from ros_rig import Client
 
 needs_nav2()
 
 
 @pytest.fixture
-def side(domain):
-    """A robot that stands, seen from outside."""
-    client = Client(domain)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def layer(side, tmp_path):
+def layer(client, tmp_path):
     """nav2's costmap of a robot that stands, and its camera."""
-    standing, costmap, camera = Standing(side), Costmap(side, tmp_path), Camera(side)
+    standing, costmap, camera = Standing(client), Costmap(client, tmp_path), Camera(client)
     try:
         costmap.activate()
         camera.meet()
@@ -50,10 +41,10 @@ def test_a_floor_that_seems_to_rise_and_low_things_are_told_apart(layer):
     assert seen.counts((1.3, -0.4), (2.0, 0.4))[-1] >= 5
 
 
-def test_without_clouds_the_layer_says_that_it_is_blind(layer, side):
+def test_without_clouds_the_layer_says_that_it_is_blind(layer, client):
     costmap, camera = layer
     # clouds without points keep it current
     camera.show(costmap, lambda t: np.full((480, 640), np.nan, np.float32), 1.5)
     before = costmap.log.read_text().count('has not been updated for')
-    assert side.spin_until(
+    assert client.spin_until(
         lambda: costmap.log.read_text().count('has not been updated for') > before, 20)

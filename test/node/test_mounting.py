@@ -6,7 +6,7 @@ from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from rclpy.callback_groups import ReentrantCallbackGroup
-from ros_rig import SECOND, Client
+from ros_rig import SECOND
 from sensor_msgs.msg import Imu
 import tf_stand_in
 from tf_stand_in import message_of
@@ -26,13 +26,6 @@ CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
 PICTURE = Picture(np.zeros((120, 160, 3), np.uint8), CameraView(CAMERA))
 HEIGHT, PITCH, ROLL = 0.8, 35.0, 25.0
 POSE = mounted(0.1, 0.0, HEIGHT, math.radians(ROLL), math.radians(PITCH), 0.3)    # on the robot
-
-
-@pytest.fixture
-def client(domain):
-    client = Client(domain)
-    yield client
-    client.close()
 
 
 @pytest.fixture

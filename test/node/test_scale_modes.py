@@ -5,7 +5,7 @@ from clouds_by_hand import points_to_cloud
 import numpy as np
 import pytest
 from rclpy.callback_groups import ReentrantCallbackGroup
-from ros_rig import SECOND, Client, camera, street
+from ros_rig import SECOND, camera, street
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -23,13 +23,6 @@ MISSING = [name for name in ('sensor_msgs_py', 'tf2_ros')
            if importlib.util.find_spec(name) is None]
 without_wheels = pytest.mark.skipif(
     bool(MISSING), reason=f'not installed: {", ".join(MISSING)} (no PyPI wheel)')
-
-
-@pytest.fixture
-def client(domain):
-    client = Client(domain)
-    yield client
-    client.close()
 
 
 def test_relative_depth_needs_a_scale(rig):

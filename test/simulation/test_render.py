@@ -7,10 +7,11 @@ needs_egl()
 
 import mujoco  # noqa: E402
 
+from flashdepth_ros.images.poses import OPTICAL  # noqa: E402
 from flashdepth_ros.simulation import KINDS, Renderer, make_scene  # noqa: E402
 from flashdepth_ros.simulation.paths import Path  # noqa: E402
 from flashdepth_ros.simulation.render import average_depth  # noqa: E402
-from flashdepth_ros.simulation.scene import FRONT, Carriage, Scene  # noqa: E402
+from flashdepth_ros.simulation.scene import Carriage, Scene  # noqa: E402
 
 STILL = Carriage(height=1.0, pitch=0, nod=0, roll=0, bob=0, sway=0, frequency=1)
 
@@ -64,7 +65,7 @@ def test_sphere_and_box_lie_where_the_intrinsics_project_them(renderer):
     scene = scene_of({'type': mujoco.mjtGeom.mjGEOM_SPHERE, 'pos': center, 'rgba': [0, 1, 0, 1],
                       'size': [radius, 0, 0]}, box((4, -1, 0.5), (0.001, 0.4, 0.2)))
     frame = renderer.render(scene, 0.0)
-    sphere = FRONT.T @ (center - [0, 0, 1])
+    sphere = OPTICAL.T @ (center - [0, 0, 1])
     green = (frame.rgb[..., 1] > 60) & (frame.rgb[..., 0] < 30)
     v, u = np.nonzero(green)
     assert u.mean() == pytest.approx(camera.cx + camera.fx * sphere[0] / sphere[2], abs=0.3)
@@ -90,10 +91,10 @@ def test_pose_is_the_optical_frame_in_the_world(renderer):
     # a camera that is turned and moved sees a wall at the distance that its pose says
     scene = scene_of(box((5, 0, 0), (1, 60, 60)))
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = FRONT, (1.5, 3, 2)
+    pose[:3, :3], pose[:3, 3] = OPTICAL, (1.5, 3, 2)
     np.testing.assert_allclose(renderer.render(scene, 0.0, pose).depth, 2.5, rtol=2e-4)
     turned = pose.copy()
-    turned[:3, :3] = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]) @ FRONT  # to the left
+    turned[:3, :3] = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]) @ OPTICAL  # to the left
     frame = renderer.render(scene, 0.0, turned)
     camera = renderer.intrinsics
     x, y = camera.rays()

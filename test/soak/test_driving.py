@@ -6,6 +6,7 @@ from egl import needs_egl
 from node_process import end, start
 
 from flashdepth_ros.node.parameter_table import PARAMETERS
+from flashdepth_ros.ros.message import stamp_to_ns
 from flashdepth_ros.streams.camera_health import BLANK, BLIND, BRIGHT, GOOD
 
 MAX_GAP = PARAMETERS['stream.max_gap'].default
@@ -17,7 +18,7 @@ USUAL = {name: PARAMETERS[name].default for name in (
 
 
 def seconds(status) -> float:
-    return status.header.stamp.sec + 1e-9 * status.header.stamp.nanosec
+    return 1e-9 * stamp_to_ns(status.header.stamp)
 
 
 def test_ordinary_driving_resets_nothing_and_no_camera_is_called_blind(
