@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import metrics
+from .markdown import markdown_table
 from .protocols import Protocol
 from .published import published
 
@@ -118,10 +119,10 @@ class BenchmarkResults:
                      *(_shown(mean[key]) for key in shown)])
         who = self._settings['model'] or 'predictions'
         text = [f'{who} on {self._settings["dataset"]}, protocol {self._protocol.name} '
-                f'({self._protocol.about})', '', _table(rows)]
+                f'({self._protocol.about})', '', markdown_table(rows)]
         papers = self.differences()
         if papers:
-            text += ['', 'Published, and the difference of this run:', '', _table([
+            text += ['', 'Published, and the difference of this run:', '', markdown_table([
                 ['method', 'AbsRel ↓', 'δ1 ↑', 'TAE % ↓', 'difference', 'source'],
                 *([row['method'], _shown(row['abs_rel'], 3), _shown(row['delta1'], 3),
                    _shown(row['tae_percent'], 3),
@@ -135,8 +136,3 @@ class BenchmarkResults:
 
 def _shown(value: float | None, digits: int = 4) -> str:
     return '-' if value is None else f'{value:.{digits}f}'
-
-
-def _table(rows: list[list[str]]) -> str:
-    lines = [rows[0], ['---'] * len(rows[0]), *rows[1:]]
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)

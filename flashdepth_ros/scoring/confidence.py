@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from . import metrics
+from .markdown import markdown_table
 from .sequences import Predictions, ScoringError, Truth
 
 PARTS = 20       # of the pixels, which are left out one after the other
@@ -133,17 +134,15 @@ def confidence_table(names: Sequence[str], scores: Sequence[ConfidenceScores]) -
                 f'{mean("auroc"):.3f}', f'{mean("abs_rel"):.3f}', f'{mean("delta1"):.3f}',
                 f'{mean("delta1_kept"):.3f}']
 
-    rows = [head, ['---'] * len(head)]
-    rows += [cells(name, each.frames, [each]) for name, each in zip(names, scores, strict=True)]
+    rows = [head, *(cells(name, each.frames, [each])
+                    for name, each in zip(names, scores, strict=True))]
     if len(scores) > 1:
         rows.append(cells('mean', sum(each.frames for each in scores), scores))
     pairs = calibration(scores)
     rows_below = [['relative error', *(f'eighth {i + 1}' for i in range(CLASSES))],
-                  ['---'] * (CLASSES + 1),
                   ['expected', *(f'{expected:.3f}' for expected, _ in pairs)],
                   ['actual', *(f'{actual:.3f}' for _, actual in pairs)]]
-    return '\n\n'.join('\n'.join('| ' + ' | '.join(row) + ' |' for row in each)
-                       for each in (rows, rows_below))
+    return f'{markdown_table(rows)}\n\n{markdown_table(rows_below)}'
 
 
 def plot_sparsification(scores: Sequence[ConfidenceScores], path: Path, title: str) -> None:

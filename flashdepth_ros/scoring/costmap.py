@@ -21,6 +21,7 @@ from ..images.points import (
     grid_size,
     unproject,
 )
+from .markdown import markdown_table
 from .voxel_layer import EVERY_VOXEL, VoxelLayer
 
 BINS = ((0.0, 2.0), (2.0, 4.0), (4.0, 8.0))  # metres from the camera
@@ -260,9 +261,9 @@ def costmap_table(names: Sequence[str], all_scores: Sequence[CostmapScores]) -> 
             'left ↓': _number(scores.left / len(scores.to_clear) if scores.to_clear else None),
             'without metres': f'{scores.blind / scores.frames:.0%}'}
         if not lines:
-            lines += [list(columns), ['---'] * len(columns)]
+            lines.append(list(columns))
         lines.append(list(columns.values()))
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)
+    return markdown_table(lines)
 
 
 def _number(value: float | None) -> str:

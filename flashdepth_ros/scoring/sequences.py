@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from . import metrics
+from .markdown import markdown_table
 
 
 class ScoringError(ValueError):
@@ -171,9 +172,9 @@ def table(names: Sequence[str], alignment: str, all_scores: Sequence[Scores]) ->
             'change error ↓': f'{scores.change_error:.5f}', 'TAE % ↓': f'{scores.tae_percent:.3f}',
             'coverage': f'{scores.coverage:.4f}'}
         if not lines:
-            lines += [list(columns), ['---'] * len(columns)]
+            lines.append(list(columns))
         lines.append(['-' if cell == 'nan' else cell for cell in columns.values()])
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)
+    return markdown_table(lines)
 
 
 def plot(names: Sequence[str], all_scores: Sequence[Scores], path: Path, title: str) -> None:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..files.sources import open_source
 from ..node.parameter_table import PARAMETERS
+from ..scoring.markdown import markdown_table
 from ..streams.camera_health import (
     BLANK,
     BLIND,
@@ -157,7 +158,7 @@ def _ordinary_table(ordinary: dict[str, Counter]) -> str:
         rows.append([name, str(counts['frames']), *(str(counts[each]) for each in told),
                      ', '.join(where[:6]) + ('' if len(where) <= 6 else ', …'),
                      f'{counts["microseconds"] / counts["frames"] / 1000:.2f}'])
-    return _markdown(rows)
+    return markdown_table(rows)
 
 
 def _wall_table(walls: dict[str, Counter]) -> str:
@@ -166,7 +167,7 @@ def _wall_table(walls: dict[str, Counter]) -> str:
     for name, counts in walls.items():
         rows.append([name, *(str(counts[each]) for each in (
             'drives', 'frames', 'without detail', *told, 'drives covered'))])
-    return _markdown(rows)
+    return markdown_table(rows)
 
 
 def _event_table(events: dict[str, list[_Found]]) -> str:
@@ -179,7 +180,7 @@ def _event_table(events: dict[str, list[_Found]]) -> str:
             f'{100 * np.mean([each.over for each in found]):.0f}',
             ', '.join(f'{state} {100 * count / states.total():.0f} %'
                       for state, count in states.most_common())])
-    return _markdown(rows)
+    return markdown_table(rows)
 
 
 def _cut_table(kept: Sequence[list[np.ndarray]]) -> str:
@@ -205,7 +206,7 @@ def _cut_table(kept: Sequence[list[np.ndarray]]) -> str:
             (scene[0], scene[-1]) for scene in kept),
         'light a quarter': lambda: brighter(0.25), 'light half': lambda: brighter(0.5),
         'light twice': lambda: brighter(2.0)}
-    return _markdown([['from one frame to the next', 'times', 'told as a cut %'],
+    return markdown_table([['from one frame to the next', 'times', 'told as a cut %'],
                       *([name, *share(pairs())] for name, pairs in tries.items())])
 
 
@@ -213,8 +214,3 @@ def _is_cut(before: np.ndarray, now: np.ndarray) -> bool:
     health = CameraHealth()
     health.judge(before, 0.0, SCENE_CUT)
     return health.judge(now, 1 / RATE, SCENE_CUT).cut
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    rows = [rows[0], ['---'] * len(rows[0]), *rows[1:]]
-    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)

@@ -18,6 +18,7 @@ from ..models import MODELS
 from ..scoring.benchmark_results import BenchmarkResults
 from ..scoring.comparison import Clip, Outcome, outcome, table
 from ..scoring.comparison_report import check_report_name, write_report
+from ..scoring.markdown import markdown_table
 from ..scoring.protocols import PROTOCOLS
 from ..scoring.sequences import FrameStore, ScoringError
 from ..scoring.truth_folder import TruthFolder
@@ -58,9 +59,7 @@ def compare(options: argparse.Namespace) -> str:
         options.json.write_text(json.dumps({'sequences': [
             {'name': clip.name, 'models': [each.numbers() for each in outcomes]}
             for clip, outcomes in compared]}, indent=1, ensure_ascii=False) + '\n')
-    rows = table(compared)
-    return '\n'.join('| ' + ' | '.join(row) + ' |'
-                     for row in [rows[0], ['---'] * len(rows[0]), *rows[1:]])
+    return markdown_table(table(compared))
 
 
 def _in_turns(models: dict[str, StreamingModel], clip: Clip, folder: Path) -> list[Outcome]:

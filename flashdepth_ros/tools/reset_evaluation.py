@@ -9,6 +9,7 @@ from ..engines import open_engine
 from ..files.depth_folder import inverse_depth
 from ..models import model_spec
 from ..scoring import metrics
+from ..scoring.markdown import markdown_table
 from ..streams.depth_stream import DepthStream
 from ..weights.choice import resolve_weights
 
@@ -74,12 +75,12 @@ def reset_tables(options: argparse.Namespace) -> str:
     finally:
         model.close()
     head = ['AbsRel in frame', *map(str, SHOWN), f'mean of {AFTER}', 'mean of the first 10']
-    lines = [head, ['---'] * len(head)]
+    lines = [head]
     for name, errors in rows.items():
         mean = np.mean(errors, axis=0)
         lines.append([name, *(f'{mean[i]:.3f}' for i in SHOWN), f'{mean.mean():.3f}',
                       f'{mean[:10].mean():.3f}'])
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+    return markdown_table(lines)
 
 
 def _after_cover(

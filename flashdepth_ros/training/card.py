@@ -3,6 +3,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ..models.spec import ModelSpec
+from ..scoring.markdown import markdown_table
 from ..scoring.sequences import Scores
 from .recordings import Recording
 from .trainer import Plan
@@ -28,10 +29,9 @@ def _cell(value: float | None) -> str:
 
 def score_table(rows: Mapping[str, Row]) -> str:
     """Return scores as a Markdown table."""
-    lines = [f'| | {" | ".join(COLUMNS.values())} |', '|---' * (len(COLUMNS) + 1) + '|']
-    lines += [f'| {name} | {" | ".join(_cell(row[key]) for key in COLUMNS)} |'
-              for name, row in rows.items()]
-    return '\n'.join(lines)
+    return markdown_table([['', *COLUMNS.values()],
+                           *([name, *(_cell(row[key]) for key in COLUMNS)]
+                             for name, row in rows.items())])
 
 
 def model_card(
