@@ -1,8 +1,9 @@
-"""A step of PyTorch as one CUDA graph, so that the host launches once instead of hundreds of times.
+"""A step as one CUDA graph, so that the host launches once instead of hundreds of times.
 
-A graph reads and writes at fixed addresses. Frames and what is small of a state are copied there; a
-ring of remembered frames, of up to hundreds of megabytes, is written in place where the state has
-it, so a graph of a network with rings belongs to one state and ends with it.
+The step is of PyTorch, or of a library that launches on PyTorch's current stream (TensorRT). A graph
+reads and writes at fixed addresses. Frames and what is small of a state are copied there; a ring of
+remembered frames, of up to hundreds of megabytes, is written in place where the state has it, so a
+graph of a network with rings belongs to one state and ends with it.
 
 Everything here but CudaCapture is the same on a CPU, where the tests run it.
 """
@@ -12,12 +13,13 @@ from dataclasses import dataclass, field
 import logging
 import threading
 import time
+from typing import Protocol
 import weakref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..models import Network
+from ..models import ModelSpec
 from ..models.network import State, advance_in_place
 from ..models.size_tables import tables_of
 from .trust import TOLERANCE, deviation
@@ -31,6 +33,15 @@ log = logging.getLogger(__name__)
 Work = Callable[[], None]
 # (warm up, step) -> what does the same as the step again, with the same tensors
 Capture = Callable[[Work, Work], Work]
+
+
+class Computes(Protocol):
+    """What a step is of: a Network, or an engine that launches on PyTorch's current stream."""
+
+    spec: ModelSpec
+
+    def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return a step's output and what it changes of the state, as Network.compute does."""
 
 
 class CudaCapture:
@@ -70,13 +81,13 @@ class CudaCapture:
 
 
 class StaticStep:
-    """A network's step over tensors that stay where they are, captured once.
+    """A step over tensors that stay where they are, captured once.
 
     rings: names of the state's tensors that are written in place; those of the given state are.
     """
 
     def __init__(
-        self, model: Network, frames: Tensor, state: State, rings: list[str], capture: Capture,
+        self, model: Computes, frames: Tensor, state: State, rings: list[str], capture: Capture,
     ):
         self._model = model
         self._frames = frames.clone()
@@ -84,7 +95,8 @@ class StaticStep:
         # other objects than the state's: what is only used here does not count as held
         self._rings = {name: state[name].view_as(state[name]) for name in rings}
         self._replay = capture(self._compute, self._step)
-        self._tables = tables_of(model)  # which the graph reads for as long as it lives
+        # what the graph reads for as long as it lives
+        self._tables = tables_of(model) if isinstance(model, nn.Module) else []
 
     def _compute(self) -> None:
         self._model.compute(self._frames, {**self._given, **self._rings})
@@ -128,13 +140,13 @@ Key = tuple[tuple[int, ...], int]
 
 
 class GraphedSteps:
-    """Steps a network: at first as it is, and what is stepped steadily as a graph.
+    """Steps what computes: at first as it is, and what is stepped steadily as a graph.
 
     A graph is compared with the step that it was captured after; one that cannot be captured or
-    departs is told once, and the network goes on as it is.
+    departs is told once, and the steps go on as they are.
     """
 
-    def __init__(self, model: Network, capture: Capture, precision: str):
+    def __init__(self, model: Computes, capture: Capture, precision: str):
         self._model, self._capture, self._tolerance = model, capture, TOLERANCE[precision]
         self._candidates: dict[Key, _Candidate] = {}
         self._steps = 0
@@ -155,7 +167,8 @@ class GraphedSteps:
             if candidate and candidate.graph and candidate.graph.fits(state):
                 candidate.used = self._steps
                 return candidate.graph.step(frames, state)
-            output, after = self._model.step(frames, state)
+            output, changes = self._model.compute(frames, state)
+            after = advance_in_place(state, changes)
             rings = [name for name, value in after.items() if value is state[name]]
             candidate = candidate or self._new(frames, state, rings)
             candidate.steps, candidate.used = candidate.steps + 1, self._steps

@@ -48,7 +48,11 @@ class GraphEngine(Engine):
         self.height, self.width = file.graph.height, file.graph.width
         self.precision, self.state_tensors = file.graph.precision, file.state
         self._load(file.path)
-        store.trust(file, self)
+        try:
+            store.trust(file, self)
+        except EngineError:
+            self._unload()
+            raise
         self._family[self.height, self.width, self.streams] = self
 
     @abstractmethod
@@ -94,19 +98,27 @@ class GraphEngine(Engine):
                 f'the {self.backend} engine takes frames {shape} and was given '
                 f'{tuple(frames.shape)}: open it at that size, or call resized()')
         try:
-            # both are kept until the step is done: no library owns the memory that it is given
-            inputs = {name: in_one_piece(tensor.to(self.device, non_blocking=True), self.alignment)
-                      for name, tensor in {FRAMES: frames, **state}.items()}
-            outputs = {OUTPUT: torch.empty(
-                self.spec.output_shape(self.streams, self.height, self.width),
-                device=self.device)}
-            outputs.update((NEW + tensor.name, tensor.empty_change(self.device))
-                           for tensor in self.state_tensors)
-            self._run(inputs, outputs)
+            return self._advance(frames.to(self.device, non_blocking=True), state)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.spec.name, self.device, error) from error
-        return outputs[OUTPUT], advance_in_place(
-            state, {tensor.name: outputs[NEW + tensor.name] for tensor in self.state_tensors})
+
+    def _advance(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Step as `step` does, with frames that fit and lie on the device."""
+        output, changes = self.compute(frames, state)
+        return output, advance_in_place(state, changes)
+
+    def compute(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return a step's output and what it changes of the state, as Network.compute does."""
+        # both are kept until the step is done: no library owns the memory that it is given
+        inputs = {name: in_one_piece(tensor.to(self.device, non_blocking=True), self.alignment)
+                  for name, tensor in {FRAMES: frames, **state}.items()}
+        outputs = {OUTPUT: torch.empty(
+            self.spec.output_shape(self.streams, self.height, self.width), device=self.device)}
+        outputs.update((NEW + tensor.name, tensor.empty_change(self.device))
+                       for tensor in self.state_tensors)
+        self._run(inputs, outputs)
+        return outputs[OUTPUT], {
+            tensor.name: outputs[NEW + tensor.name] for tensor in self.state_tensors}
 
     @abstractmethod
     def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:

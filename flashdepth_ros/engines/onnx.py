@@ -10,6 +10,13 @@ from .engine import EngineError, missing
 from .graph import GraphEngine
 
 
+def provider_of(device: str, index: int) -> str | tuple[str, dict[str, int]]:
+    """Return what ONNX Runtime runs a graph by, with its options. device: 'cpu' or 'cuda:N'."""
+    if device == 'cpu':
+        return 'CPUExecutionProvider'
+    return 'CUDAExecutionProvider', {'device_id': index, 'use_tf32': 0}  # fp32 means 24 bits
+
+
 class OnnxEngine(GraphEngine):
     """An exported graph in ONNX Runtime; inputs and outputs are torch's own memory."""
 
@@ -50,11 +57,9 @@ class OnnxEngine(GraphEngine):
         options.log_severity_level = 3
         # a thread that spins takes a core from the robot's other programs
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        provider = ('CPUExecutionProvider' if self.device == 'cpu' else
-                    ('CUDAExecutionProvider', {'device_id': self._index, 'use_tf32': 0}))
         try:
             self._session = self._library.InferenceSession(
-                str(file), options, providers=[provider])
+                str(file), options, providers=[provider_of(self.device, self._index)])
         except Exception as error:  # the library's own errors have no common base
             raise EngineError(
                 f'ONNX Runtime {self._library.__version__} cannot load {file}: {error}') from error

@@ -1,4 +1,5 @@
 """A TensorRT plan is built of an exported graph, by TensorRT or by TensorRT for RTX."""
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from .plan_file import replace_file
 log = logging.getLogger(__name__)
 
 
+@functools.cache
 def logger_of(library: Any) -> Any:
-    """Return a logger of the library that writes to ours and keeps the errors."""
+    """Return the logger of the library that writes to ours and keeps the errors.
+
+    One for all: the library goes on with the first that it is given, and warns of others.
+    """
     class Logger(library.ILogger):
         def __init__(self):
             library.ILogger.__init__(self)
@@ -62,23 +67,38 @@ def parse_graph(library: Any, builder: Any, logger: Any, graph: Path) -> Any:
     return network
 
 
+def config_of(library: Any, builder: Any, workspace: int = 0) -> Any:
+    """Return how plans are built; workspace: as for `build_plan`."""
+    config = builder.create_builder_config()
+    config.clear_flag(library.BuilderFlag.TF32)  # fp32 means 24 bits
+    # 0 times NaN is NaN, by which a state that has one is found; TensorRT for RTX can be captured
+    # for certain where it takes no memory in a step
+    for name in ('STRICT_NANS', 'REQUIRE_USER_ALLOCATION'):
+        if name in library.BuilderFlag.__members__:
+            config.set_flag(library.BuilderFlag.__members__[name])
+    if workspace:
+        config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, workspace)
+    return config
+
+
 def build_plan(
     library: Any, graph: Path, timing_cache: Path | None = None,
-    compute_capability: str | None = None, workspace: int = 0,
+    compute_capability: str | None = None, workspace: int = 0, detailed: bool = False,
 ) -> bytes:
     """Build the plan of a graph; EngineError.
 
     compute_capability: such as 'SM89', for a GPU that is not here (TensorRT for RTX alone can).
-    timing_cache: a file that makes later builds faster. workspace: bytes that one layer may take
-    besides its tensors; 0 is TensorRT's own limit, all of the device's memory.
+    timing_cache: a file that makes later builds faster. workspace: bytes that the plan may take
+    besides weights, inputs and outputs; 0 is TensorRT's own limit, all of the device's memory.
+    detailed: with what `plan_layers` tells of the layers.
     """
     logger = logger_of(library)
+    logger.errors.clear()
     builder = library.Builder(logger)
     network = parse_graph(library, builder, logger, graph)
-    config = builder.create_builder_config()
-    config.clear_flag(library.BuilderFlag.TF32)  # fp32 means 24 bits
-    if workspace:
-        config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, workspace)
+    config = config_of(library, builder, workspace)
+    if detailed:
+        config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
     monitor = _progress(library)
     config.progress_monitor = monitor
     if compute_capability is not None:

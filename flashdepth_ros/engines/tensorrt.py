@@ -3,8 +3,11 @@
 Engines are built strongly typed: which layers are float16 is written in the graph (precision.py),
 and TensorRT lowers no other. Building has been tested with TensorRT for RTX, for a named compute
 capability; running has not yet been tried on hardware.
+
+A step that comes steadily is captured as a CUDA graph (cuda_graph.py), as TensorRT's manual wants
+it: from a stream of its own, after steps have run as they are, with shapes and addresses that stay.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import contextlib
 import importlib.util
 import logging
@@ -15,8 +18,9 @@ import torch
 from torch import Tensor
 
 from . import cache
+from .cuda_graph import STEADY, Capture, CudaCapture, GraphedSteps, Work
 from .devices import require_cuda, settle
-from .engine import EngineError, missing
+from .engine import EngineError, State, missing
 from .export import read_metadata
 from .graph import GraphEngine
 from .plan_build import build_plan, logger_of
@@ -58,6 +62,16 @@ def check_gpu(library: Any, capability: tuple[int, int], name: str) -> None:
         raise EngineError(
             f'TensorRT for RTX {library.__version__} has kernels for {", ".join(offered)}, and '
             f'{name} is {wanted}: set engine.backend to tensorrt or torch')
+
+
+def set_addresses(context: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Say where a context finds inputs and outputs; RuntimeError where it refuses one.
+
+    It would run on the address of the step before. An input's must be a multiple of 256.
+    """
+    for name, tensor in tensors.items():
+        if not context.set_tensor_address(name, tensor.data_ptr()):
+            raise RuntimeError(f'the address {tensor.data_ptr():#x} of {name} is refused')
 
 
 class TensorRtEngine(GraphEngine):
@@ -129,6 +143,7 @@ class TensorRtEngine(GraphEngine):
     def _load(self, file: Path) -> None:
         _, plan = read_plan(file)
         logger = logger_of(self._library)
+        logger.errors.clear()
         try:
             with torch.cuda.device(self._index):
                 self._runtime = self._library.Runtime(logger)
@@ -144,25 +159,40 @@ class TensorRtEngine(GraphEngine):
         self._logger = logger
         self._bytes = len(plan) + self._plan.device_memory_size_v2
         self._stream = torch.cuda.Stream(self._index)
+        self._steps = GraphedSteps(self, self._capture(CudaCapture(self.device)), self.precision)
 
     def _new_context(self, file: Path) -> Any:
         return self._plan.create_execution_context()
 
-    def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
-        current = torch.cuda.current_stream(self._index)
-        for name, tensor in {**inputs, **outputs}.items():
-            if not self._context.set_tensor_address(name, tensor.data_ptr()):
-                raise self._failed()  # it would run on the last step's
-        self._stream.wait_stream(current)  # TensorRT synchronises on the default stream
-        with torch.cuda.device(self._index):
-            done = self._context.execute_async_v3(self._stream.cuda_stream)
-        current.wait_stream(self._stream)
-        if not done:
-            raise self._failed()
+    def _capture(self, capture: Capture) -> Capture:
+        """Return what captures a step."""
+        return capture
 
-    def _failed(self) -> EngineError:
-        return EngineError(f'{self.spec.name} failed in TensorRT on {self.device}: '
-                           f'{"; ".join(self._logger.errors) or "no reason given"}')
+    def warm_up(self) -> None:
+        for _ in range(STEADY):  # a step is captured now, where no state has a part in it
+            super().warm_up()
+
+    @torch.inference_mode()  # in which the tensors of a graph were made, too
+    def _advance(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        return self._steps.step(frames, state)
+
+    def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+        current = stream = torch.cuda.current_stream(self._index)
+        if current == torch.cuda.default_stream(self._index):  # where TensorRT synchronises
+            stream = self._stream
+            stream.wait_stream(current)
+        self._logger.errors.clear()
+        try:
+            set_addresses(self._context, {**inputs, **outputs})
+            with torch.cuda.device(self._index):
+                if not self._context.execute_async_v3(stream.cuda_stream):
+                    raise RuntimeError('it cannot be launched')
+        except RuntimeError as error:
+            reasons = '; '.join([str(error), *self._logger.errors])
+            raise EngineError(
+                f'{self.spec.name} failed in TensorRT on {self.device}: {reasons}') from error
+        if stream is not current:
+            current.wait_stream(stream)
 
     def memory(self) -> int:
         # the plans' own is not torch's
@@ -170,6 +200,7 @@ class TensorRtEngine(GraphEngine):
             cast(TensorRtEngine, engine)._bytes for engine in self._family.values())
 
     def _unload(self) -> None:
+        self._steps.close()  # its graphs compute in the context's memory
         self._context = self._plan = self._runtime = None
         torch.cuda.empty_cache()
 
@@ -194,6 +225,15 @@ class TensorRtRtxEngine(TensorRtEngine):
         self._kernels = Kernels(config.create_runtime_cache(), kernels_beside(file))
         config.set_runtime_cache(self._kernels.cache)
         return self._plan.create_execution_context(config)
+
+    def _capture(self, capture: Capture) -> Capture:
+        def checked(warm_up: Work, step: Work) -> Work:
+            # of version 1.2 and later
+            can = getattr(self._context, 'is_stream_capturable', lambda stream: True)
+            if not can(self._stream.cuda_stream):
+                raise EngineError('TensorRT says that its plan cannot be captured')
+            return capture(warm_up, step)
+        return checked
 
     def _unload(self) -> None:
         if kernels := vars(self).pop('_kernels', None):

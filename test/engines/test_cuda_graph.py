@@ -13,6 +13,7 @@ from flashdepth_ros.engines import cuda_graph
 from flashdepth_ros.engines.cuda_graph import IDLE, MOST_GRAPHS, STEADY, GraphedSteps
 from flashdepth_ros.engines.engine import Request
 from flashdepth_ros.engines.export import load_model
+from flashdepth_ros.engines.onnx import OnnxEngine
 from flashdepth_ros.engines.pytorch import TorchEngine
 from flashdepth_ros.engines.trust import natural_frames
 from flashdepth_ros.models import model_spec
@@ -162,6 +163,44 @@ def test_a_graph_that_departs_is_not_used(without_rings, caplog):
         for frame in natural_frames(5, 1, 42, 56):
             _, state = steps.step(frame, state)
     assert steps.graphs == 0 and sum('departs' in each.message for each in caplog.records) == 1
+
+
+class Placed(OnnxEngine):
+    """Another library's steps, each computed where a graph would compute it; as TensorRT's are."""
+
+    backend = 'onnx_placed'
+
+    def _load(self, file):
+        super()._load(file)
+        self.seen = []
+        self._steps = GraphedSteps(self, lambda warm_up, step: step, self.precision)
+
+    @torch.inference_mode()
+    def _advance(self, frames, state):
+        return self._steps.step(frames, state)
+
+    def _run(self, inputs, outputs):
+        self.seen.append({name: tensor.data_ptr() for name, tensor in inputs.items()})
+        super()._run(inputs, outputs)
+
+
+@pytest.mark.parametrize('name', ['flashdepth-nano', 'tiny-ovda'])
+def test_steps_of_another_library(name):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnx')
+    request = Request(model_spec(name), 'random', 'cpu', 'fp32', 42, 56, threads=1)
+    placed, plain = Placed(request), OnnxEngine(request)
+    with torch.inference_mode(False):  # as the worker steps, other than the comparison before
+        state, wanted = placed.initial_state(), plain.initial_state()
+        for frame in natural_frames(11, 1, 42, 56):  # the ring comes round
+            output, state = placed.step(frame, state)
+            expected, wanted = plain.step(frame, wanted)
+            assert torch.equal(output, expected)
+            assert all(torch.equal(value, wanted[key]) for key, value in state.items())
+    assert placed._steps.graphs
+    assert placed.seen[-1] == placed.seen[-2] != placed.seen[0]  # the addresses stay
+    placed.close()
+    plain.close()
 
 
 class Recorded(TorchEngine):

@@ -1,4 +1,5 @@
 """Every graph is legal for TensorRT and builds, for a GPU that is not here."""
+import json
 import os
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 
 from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
 from flashdepth_ros.engines.export import read_metadata
-from flashdepth_ros.engines.plan_build import build_plan, logger_of, parse_graph
+from flashdepth_ros.engines.plan_build import build_plan, config_of, logger_of, parse_graph
 from flashdepth_ros.engines.plan_file import MAGIC, read_plan, write_plan
+from flashdepth_ros.engines.plan_layers import read_layers
 from flashdepth_ros.engines.tensorrt import (
     KNOWN_GOOD,
     Kernels,
@@ -18,6 +20,7 @@ from flashdepth_ros.engines.tensorrt import (
     check_version,
     import_library,
     kernels_beside,
+    set_addresses,
 )
 from flashdepth_ros.engines.trust import compare
 
@@ -60,6 +63,85 @@ def test_the_large_model_parses(library):  # building it takes half a minute
     logger = logger_of(library)
     network = parse_graph(library, library.Builder(logger), logger, path)
     assert network.num_layers > 500 and network.num_outputs == 2
+
+
+def test_a_plan_that_takes_more_than_its_share_of_the_memory_is_refused(library, caplog):
+    """A Jetson's memory is the builder's too. It needs 24 MB here."""
+    path = graph_file('flashdepth-nano', 140, 182, 'fp16')
+    with pytest.raises(EngineError, match=r'cannot build.*OutOfMemory.*smaller input\.short_side'):
+        build_plan(library, path, compute_capability='SM89', workspace=1 << 20)
+    # the library has one logger, the first, and would warn of another
+    assert not [each for each in caplog.records if 'logger' in each.message]
+    assert logger_of(library) is logger_of(library)
+
+
+def test_how_plans_are_built(library):
+    config = config_of(library, library.Builder(logger_of(library)), 256 << 20)
+    flag = library.BuilderFlag
+    assert not config.get_flag(flag.TF32) and config.get_flag(flag.STRICT_NANS)
+    assert config.get_flag(flag.REQUIRE_USER_ALLOCATION)  # what a CUDA graph needs
+    assert config.get_memory_pool_limit(library.MemoryPoolType.WORKSPACE) == 256 << 20
+
+
+def test_attention_has_the_form_that_is_fused(library):
+    """As TensorRT's manual has it: products around a softmax, in float16, and heads of 8 channels.
+
+    The queries are scaled before: in the weights, so nothing is between product and softmax.
+    """
+    logger = logger_of(library)
+    builder = library.Builder(logger)
+    network = parse_graph(
+        library, builder, logger, graph_file('flashdepth-nano', 140, 182, 'fp16'))
+    layers = [network.get_layer(i) for i in range(network.num_layers)]
+    product, shuffle = library.LayerType.MATRIX_MULTIPLY, library.LayerType.SHUFFLE
+    made = {layer.get_output(0).name: layer for layer in layers}
+    read = {layer.get_input(i).name: layer for layer in layers for i in range(layer.num_inputs)
+            if layer.get_input(i) is not None}
+    found = [layer for layer in layers if layer.type == library.LayerType.SOFTMAX]
+    assert len(found) == 6  # one for each block of the transformer
+    for softmax in found:
+        scores, after = softmax.get_input(0), read[softmax.get_output(0).name]
+        assert (made[scores.name].type, scores.dtype) == (product, library.float16)
+        while after.type == shuffle:  # to the shape that it has
+            assert tuple(after.get_output(0).shape) == tuple(scores.shape)
+            after = read[after.get_output(0).name]
+        assert (after.type, after.get_output(0).dtype) == (product, library.float16)
+        channels = made[scores.name].get_input(0).shape[-1]
+        assert 16 <= channels <= 256 and channels % 8 == 0
+
+
+class Context:
+    """A context as TensorRT documents it: it takes an address that is a multiple of 256."""
+
+    def __init__(self):
+        self.addresses = {}
+
+    def set_tensor_address(self, name, address):
+        if address % 256:
+            return False
+        self.addresses[name] = address
+        return True
+
+
+def test_an_address_that_is_refused_is_an_error():
+    """The step would run on that of the step before."""
+    floats = torch.zeros(1024)
+    aligned = floats[(-floats.data_ptr() % 256) // 4:]
+    context = Context()
+    set_addresses(context, {'frames': aligned, 'count': aligned[64:]})
+    assert context.addresses == {'frames': aligned.data_ptr(), 'count': aligned.data_ptr() + 256}
+    with pytest.raises(RuntimeError, match=r'address 0x\w+ of count is refused'):
+        set_addresses(context, {'frames': aligned, 'count': aligned[1:]})
+
+
+def test_what_an_inspector_tells_of_attention():
+    detailed = [
+        {'Name': 'Conv_4', 'LayerType': 'Convolution', 'TacticName': 'sm80_xmma'},
+        {'Name': '_gemm_mha_v2_myl0_12', 'LayerType': 'kgen', 'TacticName': '_gemm_mha_v2'},
+        {'Name': '__myl_MaxSubExpSum', 'LayerType': 'kgen'}]
+    for layers in (detailed, [layer['Name'] for layer in detailed]):
+        found = read_layers(json.dumps({'Layers': layers, 'Bindings': []}))
+        assert (found.number, found.fused) == (3, ('_gemm_mha_v2_myl0_12',))
 
 
 def test_plans_that_are_none(tmp_path):
@@ -162,4 +244,6 @@ def test_compiled_kernels_are_kept(library, tmp_path):
     assert {'serialize', 'deserialize'} <= set(dir(library.IRuntimeCache))
     assert {'create_runtime_cache', 'set_runtime_cache'} <= set(dir(library.IRuntimeConfig))
     assert 'create_runtime_config' in dir(library.ICudaEngine)
-    assert 'device_memory_size_v2' in dir(library.ICudaEngine)
+    assert {'device_memory_size_v2', 'create_engine_inspector'} <= set(dir(library.ICudaEngine))
+    assert {'set_tensor_address', 'execute_async_v3', 'is_stream_capturable'} <= set(
+        dir(library.IExecutionContext))

@@ -24,6 +24,7 @@ for _folder in (ROOT, ROOT / 'test' / 'engines', HERE):
 from bench_tools import Bench, LeftOut, Wrong  # noqa: E402
 import parts_fast  # noqa: E402
 import parts_right  # noqa: E402
+import parts_tensorrt  # noqa: E402
 import torch  # noqa: E402
 
 BUDGET = 540  # seconds
@@ -45,6 +46,7 @@ PARTS: dict[str, Callable[[Bench], list[dict]]] = {
     'speed': parts_fast.speed,
     'halves': parts_right.halves,
     'profile': parts_fast.profile,
+    'tensorrt': parts_tensorrt.tensorrt,
 }
 # of the whole, what a part must leave to those after it
 KEPT = {'speed': 150, 'halves': 40}
@@ -116,8 +118,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = options(argv)
     if asked.list:
         for name in PARTS:
-            part = getattr(parts_right, name, None) or getattr(parts_fast, name, None)
-            print(f'{name:10} {((part or parts_right.out_of_memory).__doc__ or "").strip()}')
+            parts = (getattr(module, name, None)
+                     for module in (parts_right, parts_fast, parts_tensorrt))
+            part = next(filter(None, parts), parts_right.out_of_memory)
+            print(f'{name:10} {(part.__doc__ or "").strip()}')
         return 0
     logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(message)s')
     device = torch.device(asked.device)
