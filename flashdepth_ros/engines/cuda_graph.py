@@ -1,9 +1,10 @@
 """A step as one CUDA graph, so that the host launches once instead of hundreds of times.
 
-The step is of PyTorch, or of a library that launches on PyTorch's current stream (TensorRT). A graph
-reads and writes at fixed addresses. Frames and what is small of a state are copied there; a ring of
-remembered frames, of up to hundreds of megabytes, is written in place where the state has it, so a
-graph of a network with rings belongs to one state and ends with it.
+The step is of PyTorch, or of a library that launches on PyTorch's current stream (TensorRT).
+
+A graph reads and writes at fixed addresses. Frames and what is small of a state are copied there; a
+ring of remembered frames, of up to hundreds of megabytes, is written in place where the state has
+it, so a graph of a network with rings belongs to one state and ends with it.
 
 Everything here but CudaCapture is the same on a CPU, where the tests run it.
 """

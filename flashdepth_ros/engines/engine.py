@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..models import ModelSpec
 from ..models.network import State
+from .launched import Launched, on_its_way
 
 MOST_SIZES = 6  # engines of different sizes that one request keeps ready
 
@@ -63,7 +64,8 @@ class Engine(ABC):
 
     Attributes: spec, backend, device, precision, streams, height, width (of
     the network's frame), fell_back (why this runs in place of the engine that was asked for),
-    frame_device (where frames may be prepared instead of on the CPU, if anywhere).
+    frame_device (where frames may be prepared instead of on the CPU, if anywhere), asynchronous (a
+    step is computed by another processor than the host's, which may do other things meanwhile).
     """
 
     # none has a value here, which would hide that of the engine that a stand-in acts as
@@ -78,6 +80,7 @@ class Engine(ABC):
     width: int
     fell_back: str | None
     frame_device: str | None
+    asynchronous: bool
     known_good = ''         # version of the library, where some give wrong depth
     prepared_apart = False  # in a process of its own also where it was chosen by name
 
@@ -86,6 +89,7 @@ class Engine(ABC):
         self.spec, self.streams, self.precision = request.spec, request.streams, request.precision
         self.height, self.width = request.height, request.width
         self.fell_back = self.frame_device = None
+        self.asynchronous = False
 
     @classmethod
     def is_installed(cls) -> bool:
@@ -103,6 +107,13 @@ class Engine(ABC):
         The output is float32 on the engine's device, of `spec.output_shape`. The given state can
         be stepped again, until the returned one has been stepped.
         """
+
+    def launch(self, frames: Tensor, state: State) -> Launched:
+        """Begin a step, whose arguments are those of `step`; where not asynchronous, do it.
+
+        What is wrong may be told here or when it is waited for.
+        """
+        return on_its_way(*self.step(frames, state))
 
     def warm_up(self) -> None:
         """Run a step on nothing, so that the first frame does not pay for lazy set-up."""

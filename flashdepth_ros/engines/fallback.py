@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from .engine import Engine, EngineError, Request, State
+from .launched import Launched
 from .pytorch import TorchEngine
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class StandIn(Engine):
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         return self._engine.step(frames, state)
+
+    def launch(self, frames: Tensor, state: State) -> Launched:
+        return self._engine.launch(frames, state)
 
     def warm_up(self) -> None:
         self._engine.warm_up()

@@ -64,7 +64,7 @@ class TorchEngine(Engine):
         self._chosen_threads = request.threads
         self._steps: Network | GraphedSteps = self._model
         if kind == 'cuda':
-            self.frame_device = self.device
+            self.frame_device, self.asynchronous = self.device, True
             self._steps = GraphedSteps(self._model, CudaCapture(self.device), request.precision)
 
     @property

@@ -110,6 +110,7 @@ class TensorRtEngine(GraphEngine):
         wanted = 'cuda' if self.request.device == 'auto' else self.request.device
         _, self._index = settle(wanted, self.backend, ('cuda',))
         self.device = self.frame_device = f'cuda:{self._index}'
+        self.asynchronous = True
         self._check()
 
     def _check(self) -> None:

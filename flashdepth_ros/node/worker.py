@@ -47,4 +47,5 @@ class Worker:
                                      pipeline.wait_for_others if len(pipeline.cameras) > 1 else 0)
                 if not self._working:
                     return
-            pipeline.process()
+            # a silent camera keeps the others from going ahead: together they take one step
+            pipeline.process(lambda: self._working and has_waited_for(all))

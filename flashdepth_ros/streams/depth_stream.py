@@ -1,5 +1,6 @@
 """One camera through time: its temporal state, and the rules for forgetting it. No ROS here."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,7 +11,6 @@ from ..images.optical_flow import OpticalFlow
 from ..images.resampling import resize_aligned
 from ..images.temporal_filter import TemporalFilter
 from ..models import prepare_frame
-from ..models.network import newest
 from .log_depth import LogDepth
 from .point_maps import PointMaps
 
@@ -148,49 +148,45 @@ class DepthStream:
         return resize_aligned(output.numpy(), height, width)
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of several streams that is under way.
+
+    asynchronous: it may be, still. wait: waits for it and returns the streams' outputs on the CPU,
+    for `DepthStream.read`. The states change then, and only if the step has succeeded, so a failing
+    frame loses nothing. Where an output or a new state has NaN or Inf there is None, and that
+    stream starts anew.
+    """
+
+    asynchronous: bool
+    wait: Callable[[], list[torch.Tensor | None]]
+
+
+def launch_together(streams: Sequence[DepthStream], frames: Sequence[torch.Tensor]) -> Step:
+    """Begin to advance streams of one model by a frame (3, h, w) each, all of one size.
+
+    It must have been waited for before any of the streams is stepped again.
+    """
+    height, width = frames[0].shape[1:]
+    engine = streams[0].engine.resized(height, width, len(streams))
+    launched = engine.launch(torch.stack(list(frames)), _joined(streams, engine))
+
+    def wait() -> list[torch.Tensor | None]:
+        outputs, finite = launched.wait()
+        for i, (stream, good) in enumerate(zip(streams, finite, strict=True)):
+            stream.engine, stream._state, stream._forgotten = engine, (launched.state, i), False
+            if not good:
+                stream.reset()
+        return [output if good else None for output, good in zip(outputs, finite, strict=True)]
+
+    return Step(engine.asynchronous, wait)
+
+
 def step_together(
     streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
 ) -> list[torch.Tensor | None]:
-    """Advance streams of one model by a frame (3, h, w) each, all of one size, in one step.
-
-    Returns their outputs on the CPU, for `DepthStream.read`. The states change only if the step
-    succeeds, so a failing frame loses nothing. Where an output or a new state has NaN or Inf there
-    is None, and that stream starts anew.
-    """
-    outputs, state = _step(streams, frames)
-    finite = _sums(outputs, state).isfinite().tolist()  # waits for the device
-    for stream, good in zip(streams, finite, strict=True):
-        if not good:
-            stream.reset()
-    return [output if good else None
-            for output, good in zip(outputs.cpu(), finite, strict=True)]
-
-
-@torch.inference_mode()
-def _sums(outputs: torch.Tensor, state: State) -> torch.Tensor:
-    """Return a number for each stream (N,) that is finite where its output and its new state are.
-
-    A sum is the fastest pass over memory that nothing but finite values leaves finite. Of what is
-    remembered frame by frame the newest is enough: the older was summed before it, and a step that
-    reads anything else gives no finite output, whatever its weights (0 times NaN is NaN).
-    """
-    sums = outputs.flatten(1).sum(1, dtype=torch.float32)
-    for value in newest(state).values():
-        if value.is_floating_point():
-            sums += value.flatten(1).sum(1, dtype=torch.float32)
-    return sums
-
-
-def _step(
-    streams: Sequence[DepthStream], frames: Sequence[torch.Tensor],
-) -> tuple[torch.Tensor, State]:
-    height, width = frames[0].shape[1:]
-    engine = streams[0].engine.resized(height, width, len(streams))
-    together = _joined(streams, engine)
-    outputs, together = engine.step(torch.stack(list(frames)), together)
-    for i, stream in enumerate(streams):
-        stream.engine, stream._state, stream._forgotten = engine, (together, i), False
-    return outputs, together
+    """Do what `launch_together` begins; return what its step gives."""
+    return launch_together(streams, frames).wait()
 
 
 def _joined(streams: Sequence[DepthStream], engine: Engine) -> State:

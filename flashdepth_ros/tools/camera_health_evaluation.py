@@ -207,7 +207,7 @@ def _cut_table(kept: Sequence[list[np.ndarray]]) -> str:
         'light a quarter': lambda: brighter(0.25), 'light half': lambda: brighter(0.5),
         'light twice': lambda: brighter(2.0)}
     return markdown_table([['from one frame to the next', 'times', 'told as a cut %'],
-                      *([name, *share(pairs())] for name, pairs in tries.items())])
+                           *([name, *share(pairs())] for name, pairs in tries.items())])
 
 
 def _is_cut(before: np.ndarray, now: np.ndarray) -> bool:

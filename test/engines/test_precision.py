@@ -5,6 +5,7 @@ import torch
 
 from flashdepth_ros.engines import open_engine
 from flashdepth_ros.engines.export import load_model
+from flashdepth_ros.engines.onnx import provider_of
 from flashdepth_ros.engines.precision import lower
 from flashdepth_ros.models import model_spec
 
@@ -28,6 +29,16 @@ def test_other_peoples_hooks_stay():
     lower(model, 'fp16')
     model.step(torch.zeros(1, 3, 42, 42), model.initial_state(1, 42, 42))
     assert seen == [torch.float16] and last.weight.dtype == torch.float32
+
+
+def test_float32_is_not_shortened_in_onnx_runtime():
+    """On CUDA it would be, by default. What becomes of the option is the library's own reading."""
+    library = pytest.importorskip('onnxruntime.capi.onnxruntime_inference_collection')
+    names, options = library.check_and_normalize_provider_args(
+        [provider_of('cuda:1', 1)], None, ['CUDAExecutionProvider', 'CPUExecutionProvider'])
+    assert names == ['CUDAExecutionProvider']
+    assert options == [{'device_id': '1', 'use_tf32': '0'}]
+    assert provider_of('cpu', 0) == 'CPUExecutionProvider'
 
 
 @pytest.mark.parametrize(('precision', 'hint'), [('fp32', 'f32'), ('fp16', 'dynamic')])

@@ -101,4 +101,3 @@ def built(
             'kernels': ', '.join(sorted(set(layers.fused))[:3]),
             **{f'{what}, ms': 1e3 * min(each[STEADY + 1:]) for what, each in times.items()},
             'worst difference': worst}
-
