@@ -6,33 +6,38 @@ import numpy as np
 def flying_pixels(depth: np.ndarray, radius: int = 2, jump: float = 0.05) -> np.ndarray:
     """Find the pixels (H, W) bool that hang between a foreground and what lies behind it.
 
-    depth: (H, W) float32 along z in metres; NaN and -Inf are no value, +Inf is the background
+    depth: (H, W) float32 along z in metres, as far as it goes: where a range has cut it off, a floor
+    that leaves the range would end in a step. NaN and -Inf are no value, +Inf is the background
     behind everything. radius: half the width of a smeared edge, in pixels; jump: the relative
     difference in depth that makes an edge, and how far a pixel must be from both of its sides.
 
     Inverse depth is linear in the pixels on any plane, however slanted, so its second difference
     tells an edge, where it is as large as the edge and takes both signs, from a floor at a grazing
-    angle, where it is 0, and from a corner, where it has one sign. A pixel flies if there is such a
-    step within 4 * radius and it lies between the nearest and the farthest value within radius,
-    clearly off both. In a made scene with edges smeared over 5 pixels it finds 99.9 % of the pixels
-    that are 10 % off every surface (9 pixels: 96 %), and takes 0.1 % of the true ones. 20 ms at
-    1280x720. Call it before a stride thins the image out.
+    angle, where it is 0, and from a corner, where it has one sign. It is taken of a mean, or noise
+    would look like steps. A pixel flies if there is such a step within 4 * radius and it lies
+    between the nearest and the farthest value within radius, clearly off both. In a made scene with
+    edges smeared over 5 pixels it finds 99.8 % of the pixels that are 10 % off every surface (9
+    pixels: 91 %), and takes 0.4 % of the true ones, with 1 % of noise 0.5 %. 20 ms at 1280x720.
+    Call it before a stride thins the image out.
     """
     with np.errstate(divide='ignore', invalid='ignore'):
         inverse = 1 / depth.astype(np.float32, copy=False)
-    # +Inf became 0, so that what hangs before the sky is found; of a floor that leaves the range
-    # the last pixels go too
-    valid = inverse > 0
+    valid = inverse > 0    # +Inf became 0, so that what hangs before the sky is found
     known = valid | (depth == np.inf)
+    whole = known.all()
 
     square = np.ones((2 * radius + 1,) * 2, np.uint8)
-    inverse[~known] = 0
-    near = cv2.dilate(inverse, square)
-    inverse[~known] = np.inf
+    if not whole:
+        inverse[~known] = np.inf
     far = cv2.erode(inverse, square)
-    inverse[~known] = 0
-    bend = np.maximum(_step(inverse, known, radius), _step(inverse.T, known.T, radius).T)
-    return (valid & (bend > 0.15 * (near - far))
+    if not whole:
+        inverse[~known] = 0
+    near = cv2.dilate(inverse, square)
+    mean = cv2.blur(inverse, (2 * radius + 1,) * 2)
+    if not whole:    # where it has less than all of its values the mean means nothing
+        known = cv2.erode(known.view(np.uint8), square).view(bool)
+    bend = np.maximum(_step(mean, known, radius), _step(mean.T, known.T, radius).T)
+    return (valid & (bend > 0.1 * (near - far))
             & (inverse * np.float32(1 + jump) < near)
             & (inverse * np.float32(1 / (1 + jump)) > far))
 

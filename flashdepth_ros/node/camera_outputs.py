@@ -140,7 +140,8 @@ class CameraOutputs:
             self._publish(self._slice, mask_to_image(mask, header, self._messages[self._slice]))
         if clouds:
             if settings['points.remove_edges']:
-                flying = flying_pixels(depth)
+                flying = flying_pixels(self._to_metres(
+                    output, stream, scale, settings, 0.0, math.inf, np.empty_like(depth)))
                 self._finish_publishing()    # which may read from `depth`
                 depth[flying] = np.nan
             if settings['points.min_confidence']:
@@ -214,9 +215,15 @@ class CameraOutputs:
         if scale is None:
             depth[...] = np.nan
             return depth
-        return to_metres(
-            output.numpy(), stream.engine.spec.unit, settings['scale.mode'], *scale,
-            settings['output.min_range'], settings['output.max_range'], depth)
+        return self._to_metres(output, stream, scale, settings, settings['output.min_range'],
+                               settings['output.max_range'], depth)
+
+    def _to_metres(
+        self, output: Tensor, stream: DepthStream, scale: tuple[float, float], settings: Settings,
+        min_range: float, max_range: float, out: np.ndarray,
+    ) -> np.ndarray:
+        return to_metres(output.numpy(), stream.engine.spec.unit, settings['scale.mode'], *scale,
+                         min_range, max_range, out)
 
     def _cloud(
         self, depth: np.ndarray, rgb: np.ndarray, camera: Intrinsics, header: Header,

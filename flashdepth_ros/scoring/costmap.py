@@ -42,10 +42,10 @@ def clouds_of(
     out, as for points.min_confidence.
     """
     output, points = parameters['output'], parameters['points']
+    flying = flying_pixels(depth) if points['remove_edges'] else np.zeros(depth.shape, bool)
     depth = np.where(depth > output['max_range'], np.float32(np.inf), depth).astype(np.float32)
     depth[depth < output['min_range']] = -np.inf
-    if points['remove_edges']:
-        depth[flying_pixels(depth)] = np.nan
+    depth[flying] = np.nan
     if uncertain is not None:
         depth[uncertain] = np.nan
     stride = max(1, round(points['stride'] * camera.width / 640))

@@ -83,6 +83,33 @@ def test_planes_lose_nothing():
         assert not flying_pixels(depth).any()
 
 
+@pytest.mark.parametrize('noise', [0.0, 0.003, 0.01])
+def test_a_floor_at_a_grazing_angle_stays(noise):
+    v = np.arange(HEIGHT, dtype=np.float32)[:, None] - CAMERA.cy
+    floor = np.where(v > 0, 0.42 * CAMERA.fy / v, np.inf) + np.zeros((1, WIDTH), np.float32)
+    seen = floor * (1 + noise * np.random.default_rng(0).standard_normal(floor.shape, np.float32))
+    far = (floor > 4) & (floor < 8)
+    assert far.any() and flying_pixels(seen)[far].mean() < 0.001
+    seen[:, 200:210] = 2.0    # a pole on it, its sides smeared, is told from it all the same
+    with np.errstate(divide='ignore'):
+        smeared = 1 / cv2.blur(1 / seen, (5, 1))
+    flying = far & (smeared < 0.85 * floor) & (smeared > 2.3)
+    assert flying_pixels(smeared)[flying].mean() > 0.98
+
+
+def test_values_beside_none_are_judged_by_what_is_known():
+    inverse, _ = scene()
+    depth = 1 / cv2.blur(inverse, (5, 5))
+    found = flying_pixels(depth)
+    depth[:, 100:110] = np.nan
+    depth[20:24] = -np.inf
+    away = np.ones(depth.shape, bool)
+    away[:, 88:122] = False
+    away[8:36] = False
+    assert_array_equal(flying_pixels(depth)[away], found[away])
+    assert flying_pixels(depth)[~away].sum() <= found[~away].sum()
+
+
 def test_sharp_edges_and_the_sky_lose_nothing():
     inverse, _ = scene()
     assert flying_pixels(1 / inverse).mean() < 0.006

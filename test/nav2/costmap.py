@@ -196,9 +196,10 @@ class Camera:
     def publish(self, depth: np.ndarray) -> None:
         """Publish the clouds of (480, 640) metres, stamped with the present time."""
         output, points = self._settings['output'], self._settings['points']
+        flying = flying_pixels(depth)
         depth = np.where(depth > output['max_range'], np.float32(np.inf), depth)
         depth[depth < output['min_range']] = -np.inf
-        depth[flying_pixels(depth)] = np.nan
+        depth[flying] = np.nan
         header = header_at(self._client.node.get_clock().now().nanoseconds, 'camera')
         self._points.publish(depth_to_cloud(
             depth, None, CAMERA, header, points['stride'], voxel=points['voxel'],

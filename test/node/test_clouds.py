@@ -7,6 +7,7 @@ from rclpy.parameter import Parameter
 from ros_rig import SECOND, camera, street, to_array
 from sensor_msgs.msg import Image, PointCloud2
 
+from flashdepth_ros.images.cloud_filters import flying_pixels
 from flashdepth_ros.images.points import clearing_grid
 from flashdepth_ros.ros import outgoing
 from flashdepth_ros.ros.image_messages import depth_to_image
@@ -59,11 +60,18 @@ def test_the_depth_image_stays_whole_while_the_cloud_loses_its_edges(rig, refere
         time.sleep(0.1)    # while the cloud is made
         return publish(*arguments)
     monkeypatch.setattr(outgoing, '_publish', hesitate)
-    node = rig(**{'points.stride': 1, 'points.remove_edges': True}).activate()
+    expected = reference.reset().depth(street(1)[0])
+    near, far = np.quantile(expected[np.isfinite(expected)], (0.1, 0.6))
+    node = rig(**{'points.stride': 1, 'points.remove_edges': True, 'output.min_range': float(near),
+                  'output.max_range': float(far)}).activate()
     points = cloud_of(node, SECOND)
     depth = to_array(node.received['depth/image'][-1])
-    assert_allclose(depth, reference.reset().depth(street(1)[0]), rtol=1e-4)
-    assert 0 < len(points) < np.isfinite(depth).sum()
+    inside = np.isfinite(depth)
+    assert_allclose(depth[inside], expected[inside], rtol=1e-4)
+    # where the range ends there is no edge
+    flying = flying_pixels(expected)
+    assert 0.1 < flying[inside].mean() < 0.98
+    assert abs(len(points) - (inside & ~flying).sum()) <= 3
 
 
 def test_clouds_at_a_limited_rate(rig):
