@@ -76,8 +76,7 @@ class CameraOutputs:
     def wants_confidence(self, settings: Settings) -> bool:
         """Say whether anybody needs the confidence of this frame, or will of those after it."""
         return self._confidence.get_subscription_count() > 0 or (
-            _judges_points(settings) and any(
-                cloud.get_subscription_count() > 0 for cloud in (self._points, self._clearing)))
+            _judges_points(settings) and self._points.get_subscription_count() > 0)
 
     def publish_status(self, status: DepthStatus) -> None:
         self._status.publish(status)
@@ -111,7 +110,7 @@ class CameraOutputs:
             self._publish(self._depth_info, view.info(header, width, height))
         clouds = wanted & {self._points, self._clearing}
         trust = None
-        if self._confidence in wanted or (clouds and _judges_points(settings)):
+        if self._confidence in wanted or (self._points in wanted and _judges_points(settings)):
             trust = _trust(confidence if scale is not None else None, height, width)
             _leave_unseen(trust, view, 0.0)
         if self._confidence in wanted:
@@ -144,18 +143,18 @@ class CameraOutputs:
                     output, stream, scale, settings, 0.0, math.inf, np.empty_like(depth)))
                 self._finish_publishing()    # which may read from `depth`
                 depth[flying] = np.nan
-            if settings['points.min_confidence']:
-                self._finish_publishing()
-                depth[trust < settings['points.min_confidence']] = np.nan
             camera = view.intrinsics.resized(width, height)
-            if self._points in wanted:
-                self._publish(self._points, self._cloud(
-                    depth, rgb, camera, header, settings, trust))
             if self._clearing in wanted:
                 self._clearings += 1
                 self._publish(self._clearing, depth_to_clearing_cloud(
                     depth, camera, header, self._clearings, settings['output.max_range'],
                     self._messages[self._clearing]))
+            if self._points in wanted:
+                if settings['points.min_confidence']:
+                    self._finish_publishing()
+                    depth[trust < settings['points.min_confidence']] = np.nan
+                self._publish(self._points, self._cloud(
+                    depth, rgb, camera, header, settings, trust))
         self._finish_publishing()
         return self._publishing
 

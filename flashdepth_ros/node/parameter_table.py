@@ -185,8 +185,9 @@ PARAMETERS = {parameter.name: parameter for parameter in (
         'needs it. Takes some 20 ms at 1280x720.', running=True),
     Parameter(
         'points.min_confidence', 0.0,
-        'Leave out points, and rays of points/clearing, whose depth/confidence is lower: a rank '
-        'from 0 to 1 and no probability. 0 leaves out none, and costs nothing.',
+        'Leave out points whose depth/confidence is lower: a rank from 0 to 1 and no probability. '
+        'They do not mark, but their rays in points/clearing clear. 0 leaves out none, and costs '
+        'nothing.',
         low=0.0, high=1.0, running=True),
     Parameter(
         'points.confidence', False, 'Give the points their confidence (field confidence).',

@@ -3,7 +3,7 @@
 Depth becomes the node's two clouds, and these a layer's marks (voxel_layer.py). What is true is of
 true depth, every pixel of it: obstacle cells have a point from 0.1 to 2 m above the floor.
 """
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import math
 from typing import Any
@@ -38,23 +38,23 @@ def clouds_of(
     """Depth (H, W) in metres -> the node's clouds by topic, (N, 3) float32 in the optical frame.
 
     turn: of how many clouds it is. parameters: of the node, with its groups output and points;
-    points.stride is that of images 640 pixels wide. uncertain: (H, W) bool, pixels that are left
-    out, as for points.min_confidence.
+    points.stride is that of images 640 pixels wide. uncertain: (H, W) bool, pixels that do not
+    mark, as for points.min_confidence.
     """
     output, points = parameters['output'], parameters['points']
     flying = flying_pixels(depth) if points['remove_edges'] else np.zeros(depth.shape, bool)
     depth = np.where(depth > output['max_range'], np.float32(np.inf), depth).astype(np.float32)
     depth[depth < output['min_range']] = -np.inf
     depth[flying] = np.nan
+    rays = np.empty((depth.size, 3), np.float32)
+    rays = rays[:fill_ray_ends(
+        depth, camera, clearing_grid(camera, turn), output['max_range'], rays)]
     if uncertain is not None:
         depth[uncertain] = np.nan
     stride = max(1, round(points['stride'] * camera.width / 640))
     solid = np.empty((math.prod(grid_size(camera, stride)), 3), np.float32)
     solid = solid[:fill_points(
         depth, None, camera, stride, False, ANY_HEIGHT, solid, margin=points.get('margin', 0.0))]
-    rays = np.empty((depth.size, 3), np.float32)
-    rays = rays[:fill_ray_ends(
-        depth, camera, clearing_grid(camera, turn), output['max_range'], rays)]
     return {'points': voxel_filter(solid, None, points['voxel'])[0] if len(solid) else solid,
             'points/clearing': rays}
 
@@ -119,8 +119,9 @@ class TrueCells:
 
 @dataclass
 class CostmapScores:
-    """Counts and times of one sequence or, added up, of several. Cells are counted in each frame.
+    """Counts and times of one sequence or, added up, of several.
 
+    Cells are counted in each frame that has metres; frames are all, blind those without.
     true, marked, near: true obstacle cells by distance (BINS), those that are marked, and those
     with a mark within TOLERANCE. false, far_false: marks in sight where never was an obstacle,
     beside which, or within TOLERANCE. ahead: how much farther than it is (metres) the nearest
@@ -158,7 +159,7 @@ def clouds_of_all(
 ) -> Iterator[dict[str, np.ndarray] | None]:
     """Yield the clouds of the depth (H, W) in metres of each frame; None where there is none.
 
-    uncertain: tells of a frame which pixels (H, W) bool are left out.
+    uncertain: tells of a frame which pixels (H, W) bool do not mark.
     """
     for turn, depth in enumerate(depths):
         yield None if depth is None else clouds_of(
@@ -172,16 +173,30 @@ def score_costmap(
 
     rate: frames, and rounds of the costmap, per second.
     """
-    layer, scores = truth.empty_layer(), CostmapScores()
-    beside, far_beside = _widen(truth.ever, 0.05), _widen(truth.ever, TOLERANCE)
-    marks = []
+    layer, marks, blind = truth.empty_layer(), [], set()
     for frame, (of_frame, pose) in enumerate(zip(clouds, truth.poses, strict=True)):
         if of_frame is None:
-            scores.blind += 1
+            blind.add(frame)
         else:
             layer.update(of_frame, pose)
-        marked, true = layer.marked, truth.obstacles[frame]
-        marks.append(marked)
+        marks.append(layer.marked)
+    return score_marks(marks, truth, rate, blind)
+
+
+def score_marks(
+    marks: Sequence[np.ndarray], truth: TrueCells, rate: float, blind: Collection[int] = (),
+) -> CostmapScores:
+    """Score the cells (rows, columns) bool that are marked in each frame, `rate` of them a second.
+
+    The cells are those of truth.empty_layer(). blind: frames without metres, in which nav2 waits:
+    their cells are not counted.
+    """
+    scores = CostmapScores(blind=len(blind))
+    beside, far_beside = _widen(truth.ever, 0.05), _widen(truth.ever, TOLERANCE)
+    for frame, (marked, true) in enumerate(zip(marks, truth.obstacles, strict=True)):
+        scores.frames += 1
+        if frame in blind:
+            continue
         distance, ahead, aside = truth.from_camera(frame)
         close = _widen(marked, TOLERANCE)
         for i, (first, last) in enumerate(BINS):
@@ -196,7 +211,6 @@ def score_costmap(
         nearest = ahead[way & true].min(initial=np.inf)
         if nearest < STOP:
             scores.ahead.append(float(ahead[way & marked].min(initial=BINS[-1][1]) - nearest))
-        scores.frames += 1
     if truth.visit is not None:
         _time_the_visit(truth, truth.visit, marks, rate, scores)
     return scores
@@ -247,14 +261,14 @@ def costmap_table(names: Sequence[str], all_scores: Sequence[CostmapScores]) -> 
     """Return scores as a Markdown table, a row each."""
     lines: list[list[str]] = []
     for name, scores in zip(names, all_scores, strict=True):
-        columns = {'depth': name}
+        columns, seeing = {'depth': name}, scores.frames - scores.blind
         with np.errstate(invalid='ignore'):
             shares = np.stack([scores.marked, scores.near]) / scores.true
         for (first, last), (exact, near) in zip(BINS, shares.T, strict=True):
             columns[f'marked, {first:g} to {last:g} m ↑'] = f'{exact:.2f} / {near:.2f}'
         columns |= {
-            'false cells ↓': f'{scores.false / scores.frames:.1f} / '
-                             f'{scores.far_false / scores.frames:.1f}',
+            'false cells ↓': ' / '.join(_number(count / seeing if seeing else None, 1)
+                                        for count in (scores.false, scores.far_false)),
             'ahead, m: error ↓': _number(np.median(np.abs(scores.ahead)) if scores.ahead else None),
             'too far ↓': _number(np.quantile(scores.ahead, 0.95) if scores.ahead else None),
             'to mark, s ↓': _times(scores.to_mark), 'to clear, s ↓': _times(scores.to_clear),
@@ -266,8 +280,8 @@ def costmap_table(names: Sequence[str], all_scores: Sequence[CostmapScores]) -> 
     return markdown_table(lines)
 
 
-def _number(value: float | None) -> str:
-    return '-' if value is None else f'{value:.2f}'
+def _number(value: float | None, digits: int = 2) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
 
 
 def _times(times: Sequence[float]) -> str:

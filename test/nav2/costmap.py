@@ -8,6 +8,7 @@ import time
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from geometry_msgs.msg import TransformStamped
+from known_depth import picture_of
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import OccupancyGrid
@@ -15,16 +16,14 @@ from node_process import end, obey
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_rig import Client
-from sensor_msgs.msg import PointCloud2
+from ros_rig import Client, Rig
 import yaml
 
-from flashdepth_ros.images.cloud_filters import flying_pixels
 from flashdepth_ros.images.intrinsics import Intrinsics
-from flashdepth_ros.ros.cloud_messages import depth_to_clearing_cloud, depth_to_cloud
+from flashdepth_ros.ros.camera_info import intrinsics_to_info
+from flashdepth_ros.ros.image_messages import rgb_to_image
 from flashdepth_ros.ros.message import header_at
 from flashdepth_ros.ros.transport import share_folder
-from flashdepth_ros.tools.costmap_evaluation import shipped_configuration
 
 # what a robot adds to the shipped file
 ROBOT = {'global_frame': 'odom', 'robot_base_frame': 'base_link', 'rolling_window': True,
@@ -177,36 +176,22 @@ class Seen:
 
 
 class Camera:
-    """Publishes the clouds of depth that is known, as the node does with config/nav2_depth.yaml."""
+    """Shows depth that is known to a node whose network reads it from the pictures."""
 
-    def __init__(self, client: Client):
-        self._client, self._turn = client, 0
-        self._points, self._clearing = (
-            client.node.create_publisher(PointCloud2, topic, 1)
-            for topic in ('points', 'points/clearing'))
-        self._settings = shipped_configuration()[1]
-        self.publish(np.full((480, 640), np.nan, np.float32))    # compiles what makes clouds
+    def __init__(self, node: Rig):
+        self.node = node
 
     def meet(self) -> None:
         """Wait until the layer's sources hear of both: three of points, one of points/clearing."""
-        assert self._client.spin_until(lambda: (
-            self._points.get_subscription_count() >= 3
-            and self._clearing.get_subscription_count()), 60)
+        count = self.node.depth_node.count_subscribers
+        assert self.node.spin_until(    # one of points is the other side's
+            lambda: count('points') >= 4 and count('points/clearing') >= 1, 60)
 
     def publish(self, depth: np.ndarray) -> None:
-        """Publish the clouds of (480, 640) metres, stamped with the present time."""
-        output, points = self._settings['output'], self._settings['points']
-        flying = flying_pixels(depth)
-        depth = np.where(depth > output['max_range'], np.float32(np.inf), depth)
-        depth[depth < output['min_range']] = -np.inf
-        depth[flying] = np.nan
-        header = header_at(self._client.node.get_clock().now().nanoseconds, 'camera')
-        self._points.publish(depth_to_cloud(
-            depth, None, CAMERA, header, points['stride'], voxel=points['voxel'],
-            margin=points['margin']))
-        self._clearing.publish(depth_to_clearing_cloud(
-            depth, CAMERA, header, self._turn, output['max_range']))
-        self._turn += 1
+        """Publish a picture of (480, 640) metres, stamped with the present time."""
+        header = header_at(self.node.node.get_clock().now().nanoseconds, 'camera')
+        self.node.info.publish(intrinsics_to_info(CAMERA, header))
+        self.node.image.publish(rgb_to_image(picture_of(depth), header))
 
     def show(self, costmap: Costmap, scene: Callable[[float], np.ndarray], seconds: float,
              noise: float = 0.0, rate: float = RATE) -> Seen:
@@ -223,11 +208,11 @@ class Camera:
             depth = scene(index / rate)
             if noise:
                 depth = depth * noises[index % 5]
-            self._client.spin_until(
+            self.node.spin_until(
                 lambda: time.monotonic() >= begin + index / rate, 10)    # noqa: B023
-            self._client.spin_until(lambda: False, 0.02)    # grids, also where it is late
+            self.node.spin_until(lambda: False, 0.02)    # grids, also where it is late
             sent.append(time.monotonic() - begin)
             self.publish(depth)
-        self._client.spin_until(lambda: False, 0.3)
+        self.node.spin_until(lambda: False, 0.3)
         return Seen([at - begin for at, _ in costmap.grids],
                     [marked(grid) for _, grid in costmap.grids], sent)

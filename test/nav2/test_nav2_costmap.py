@@ -1,5 +1,6 @@
 """The shipped layer in nav2's own costmap: it marks, clears, and says when it is blind."""
 from costmap import FLOOR, Camera, Costmap, Standing, block, needs_nav2, person, render
+from known_depth import node_that_knows
 import numpy as np
 import pytest
 
@@ -7,15 +8,17 @@ needs_nav2()
 
 
 @pytest.fixture
-def layer(client, tmp_path):
+def layer(domain, tmp_path):
     """nav2's costmap of a robot that stands, and its camera."""
-    standing, costmap, camera = Standing(client), Costmap(client, tmp_path), Camera(client)
+    node = node_that_knows(domain)
+    standing, costmap, camera = Standing(node), Costmap(node, tmp_path), Camera(node)
     try:
         costmap.activate()
         camera.meet()
         yield costmap, camera
     finally:
         costmap.close()
+        node.close()
         del standing
 
 
@@ -41,10 +44,10 @@ def test_a_floor_that_seems_to_rise_and_low_things_are_told_apart(layer):
     assert seen.counts((1.3, -0.4), (2.0, 0.4))[-1] >= 5
 
 
-def test_without_clouds_the_layer_says_that_it_is_blind(layer, client):
+def test_without_clouds_the_layer_says_that_it_is_blind(layer):
     costmap, camera = layer
     # clouds without points keep it current
     camera.show(costmap, lambda t: np.full((480, 640), np.nan, np.float32), 1.5)
     before = costmap.log.read_text().count('has not been updated for')
-    assert client.spin_until(
+    assert camera.node.spin_until(
         lambda: costmap.log.read_text().count('has not been updated for') > before, 20)

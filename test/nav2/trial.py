@@ -17,8 +17,8 @@ from costmap import (
     person,
     render,
 )
+from known_depth import node_that_knows
 import numpy as np
-from ros_rig import Client
 
 STAY, GONE = 2.0, 3.0    # seconds of somebody before the camera, and after
 Show = Callable[..., None]
@@ -103,23 +103,24 @@ def main() -> None:
     parser.add_argument('--only', nargs='+', choices=TRIALS, default=list(TRIALS))
     parser.add_argument('--domain', type=int, default=90)
     parser.add_argument('--plugins', nargs='+', help="in place of the file's")
+    parser.add_argument('--min-confidence', type=float, default=0.0, help='of the node')
     options = parser.parse_args()
     changes = {'plugins': options.plugins} if options.plugins else {}
     if 'denoise_layer' in changes.get('plugins', ()):
         changes['denoise_layer'] = {'plugin': 'nav2_costmap_2d::DenoiseLayer'}
 
     def show(*arguments):
-        client = Client(options.domain)
+        node = node_that_knows(options.domain, **{'points.min_confidence': options.min_confidence})
         with tempfile.TemporaryDirectory() as folder:
-            standing, camera = Standing(client), Camera(client)    # noqa: F841
-            costmap = Costmap(client, Path(folder), **changes)
+            standing, camera = Standing(node), Camera(node)    # noqa: F841
+            costmap = Costmap(node, Path(folder), **changes)
             try:
                 costmap.activate()
                 camera.meet()
                 return camera.show(costmap, *arguments)
             finally:
                 costmap.close()
-                client.close()
+                node.close()
 
     for name in options.only:
         TRIALS[name](show)

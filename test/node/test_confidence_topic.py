@@ -4,11 +4,13 @@ from numpy.testing import assert_array_equal
 import pytest
 from rclpy.parameter import Parameter
 from ros_rig import SECOND, street, to_array
+from ros_rig import camera as camera_of
 from sensor_msgs.msg import Image, PointCloud2
 
 from flashdepth_ros.images import confidence as confidence_module
 from flashdepth_ros.images.confidence import AT_FIRST
 from flashdepth_ros.images.optical_flow import OpticalFlow
+from flashdepth_ros.images.points import clearing_grid
 from flashdepth_ros.ros.image_messages import rgb_to_image
 from flashdepth_ros.ros.message import header_at, stamp_to_ns
 from flashdepth_ros.streams.depth_stream import DepthStream
@@ -132,7 +134,6 @@ def test_points_are_left_out_by_their_confidence(rig):
     assert_array_equal(points[:, 3], trust[np.isfinite(depth)])
 
     limit = float(np.median(trust[np.isfinite(depth)]))
-    rays = newest(node, clearing, camera.stamp).width
     set_parameters(node, points__min_confidence=limit, points__color=True)
     depth = camera.next()
     trust = to_array(newest(node, confidences, camera.stamp))
@@ -141,7 +142,10 @@ def test_points_are_left_out_by_their_confidence(rig):
     kept = np.isfinite(depth) & (trust >= np.float32(limit))
     assert 0 < kept.sum() < np.isfinite(depth).sum()
     assert_array_equal(points_of(cloud)[:, 2], depth[kept])
-    assert 0 < newest(node, clearing, camera.stamp).width < rays
+    # their rays clear all the same: of as many points as depth has there
+    cloud = newest(node, clearing, camera.stamp)
+    rays = depth[clearing_grid(camera_of(98, 84), len(clearing))]
+    assert cloud.width == (rays > 0).sum() > 0    # not of NaN
     # also of voxels, and where nobody listens to depth/confidence
     node.node.destroy_subscription(node._subscriptions.pop('depth/confidence'))
     set_parameters(node, points__voxel=10.0)
