@@ -1,6 +1,7 @@
 """Depth of one camera: ros2 launch flashdepth_ros depth.launch.py image:=/camera/image_raw."""
 from flashdepth_ros.ros.launching import (
     COMMON,
+    REFERENCE,
     RVIZ_ARGUMENTS,
     declare,
     depth_node,
@@ -13,6 +14,7 @@ from launch import LaunchDescription
 ARGUMENTS = (
     ('image', 'image', 'the camera topic, such as /camera/image_raw'),
     ('camera_info', '', "its CameraInfo topic; empty: 'camera_info' beside the image"),
+    REFERENCE,
     *COMMON,
     *RVIZ_ARGUMENTS,
 )

@@ -12,6 +12,7 @@ from launch_ros.actions import Node
 
 from flashdepth_ros.ros.launching import (
     COMMON,
+    REFERENCE,
     SHARE,
     boolean,
     declare,
@@ -24,6 +25,7 @@ from launch import LaunchContext, LaunchDescription
 ARGUMENTS = (
     ('image', 'image', 'the rectified camera topic, such as /camera/image_rect'),
     ('camera_info', '', "its CameraInfo topic; empty: 'camera_info' beside the image"),
+    REFERENCE,
     ('base_frame', '', 'publish TF from this frame on the floor, such as base_footprint, to the '
      "camera; empty: the robot's description does"),
     ('camera_frame', 'camera_optical', "the images' frame_id, with base_frame"),

@@ -36,6 +36,7 @@ OVERRIDES = {
     'scale_mode': ('scale.mode', str),
     'camera_height': ('scale.camera_height', float),
     'camera_pitch': ('scale.camera_pitch', float),
+    'scale_mounting': ('scale.mounting', str),
     'autostart': ('autostart', bool),
 }
 COMMON: Arguments = (
@@ -43,6 +44,7 @@ COMMON: Arguments = (
     ('params_file', os.path.join(SHARE, 'config', 'flashdepth.yaml'), 'parameters (YAML)'),
     *((argument, '', f'overrides the parameter {parameter}')
       for argument, (parameter, _) in OVERRIDES.items()),
+    ('odom', 'odom', 'the Odometry topic, for scale_mode:=motion'),
     ('tf', '/tf', 'the TF topic; tf, without the slash, where TF lies in the namespace'),
     ('respawn', 'false', f'start the node again {RESPAWN_DELAY:g} s after it has ended by itself'),
     ('view', 'false', 'also serve the live page; its address is printed'),
@@ -51,6 +53,8 @@ COMMON: Arguments = (
     ('use_sim_time', 'false', 'take the time from /clock'),
     ('log_level', 'info', 'debug, info, warn or error'),
 )
+REFERENCE = ('reference', 'reference/depth/image',
+             'the metric depth image, for scale_mode:=reference; its CameraInfo is beside it')
 RVIZ_ARGUMENTS: Arguments = (
     ('rviz', 'false', 'also start RViz'),
     ('fixed_frame', '', "RViz's fixed frame; empty: camera_optical, without any TF"),
@@ -71,7 +75,9 @@ def sibling(image: str) -> str:
 def one_camera(value: Value) -> tuple[dict, Remappings]:
     """Return no parameters and the remappings of one camera, for `depth_node`."""
     return {}, [('image', value('image')),
-                ('camera_info', value('camera_info') or sibling(value('image')))]
+                ('camera_info', value('camera_info') or sibling(value('image'))),
+                ('reference/depth/image', value('reference')),
+                ('reference/depth/camera_info', sibling(value('reference')))]
 
 
 def camera_names(value: Value) -> list[str]:
@@ -118,7 +124,8 @@ def depth_node(special: Callable[[Value], tuple[dict, Remappings]]) -> OpaqueFun
             package='flashdepth_ros', executable='depth_node', name='depth_node',
             namespace=value('namespace'), output='screen', emulate_tty=True,
             parameters=[value('params_file'), parameters],
-            remappings=remappings + _tf(value), respawn=_true(value('respawn')),
+            remappings=[*remappings, ('odom', value('odom')), *_tf(value)],
+            respawn=_true(value('respawn')),
             respawn_delay=RESPAWN_DELAY,
             ros_arguments=['--log-level', f'{_logger(context, value)}:={value("log_level")}'])]
     return OpaqueFunction(function=make)

@@ -40,7 +40,7 @@ LAUNCHES = {
     'depth.launch.py with arguments for parameters': (
         {'image': '/cam/image_raw', 'namespace': 'robot', 'tf': 'tf', 'log_level': 'debug',
          'respawn': 'true', 'short_side': '70', 'hfov': '90', 'device': 'cpu',
-         'scale_mode': 'fixed', 'camera_height': '0.4', 'camera_pitch': '12',
+         'scale_mode': 'fixed', 'scale_mounting': 'tf', 'camera_height': '0.4', 'camera_pitch': '12',
          'autostart': 'true'},
         ['cam'], '/robot/depth/image'),
     'multi_camera.launch.py': (
@@ -48,6 +48,12 @@ LAUNCHES = {
         '/rear/depth/image'),
     'nav2_depth.launch.py': (
         {'image': '/cam/image_raw', 'camera_height': '0.4'}, ['cam'], '/depth/image'),
+    'nav2_depth.launch.py with odometry': (
+        {'image': '/cam/image_raw', 'scale_mode': 'motion', 'odom': '/wheels/odom'}, ['cam'],
+        '/depth/image'),
+    'nav2_depth.launch.py with a reference': (
+        {'image': '/cam/image_raw', 'scale_mode': 'reference', 'reference': '/tof/image_raw'},
+        ['cam'], '/depth/image'),
     'sim.launch.py': ({'seed': '3', 'namespace': 'robot'}, [], '/robot/depth/image'),
     'sim.launch.py with /clock': ({'use_sim_time': 'true'}, [], '/depth/image'),
 }
@@ -127,13 +133,16 @@ def test_launch_file(launched, request, domain):
             pytest.importorskip('viser')
             assert client.spin_until(lambda: (
                 'view', '/robot') in client.node.get_node_names_and_namespaces(), 120)
+        for other in 'odom', 'reference':
+            if other in arguments:
+                assert client.node.count_subscribers(arguments[other]) == 1
         if 'arguments' in name:
             values = client.call(
                 GetParameters, 'depth_node/get_parameters', GetParameters.Request(names=[
                     'input.short_side', 'camera.hfov', 'engine.device', 'scale.mode',
-                    'scale.camera_height', 'scale.camera_pitch', 'output.max_range'])).values
+                    'scale.mounting', 'scale.camera_height', 'scale.camera_pitch', 'output.max_range'])).values
             assert [parameter_value_to_python(value) for value in values] == [
-                70, 90.0, 'cpu', 'fixed', 0.4, 12.0, 1000.0]  # the last is of the parameters file
+                70, 90.0, 'cpu', 'fixed', 'tf', 0.4, 12.0, 1000.0]  # the last is of the parameters file
     finally:
         client.close()
     yield

@@ -1,5 +1,6 @@
 """The shipped layer in nav2's own costmap: it marks, clears, and says when it is blind."""
 from costmap import FLOOR, Camera, Costmap, Standing, block, needs_nav2, person, render
+from drive import drive, robot_with
 from known_depth import node_that_knows
 import numpy as np
 import pytest
@@ -51,3 +52,14 @@ def test_without_clouds_the_layer_says_that_it_is_blind(layer):
     before = costmap.log.read_text().count('has not been updated for')
     assert camera.node.spin_until(
         lambda: costmap.log.read_text().count('has not been updated for') > before, 20)
+
+
+@pytest.mark.parametrize(('network', 'mode'), [('known', 'fixed'), ('nano', 'motion')])
+def test_a_box_on_the_way_is_marked_and_cleared_as_the_robot_drives(
+        network, mode, domain, tmp_path):
+    with robot_with(network, mode, domain, 62002, 'hall', 60) as robot:
+        found = drive(robot, tmp_path)
+    # at an idle computer within 0.5 s and 1 s
+    assert found.to_mark[0] <= 0.9 and found.to_clear[0] <= 1.5 and found.left == 0
+    if network == 'known':
+        assert (found.near > 0.8 * found.true).all() and found.false == 0

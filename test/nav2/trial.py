@@ -1,6 +1,8 @@
-"""What nav2's costmap makes of clouds whose depth is known, as a table: docs/nav2.md.
+"""What nav2's costmap makes of the node's clouds, as tables: docs/nav2.md.
 
 With nav2's environment: PYTHONPATH=test python3 test/nav2/trial.py [--only person walker ...]
+
+A network reads depth that is known from the pictures; the drives are also seen by flashdepth-nano.
 """
 import argparse
 from collections.abc import Callable
@@ -17,8 +19,11 @@ from costmap import (
     person,
     render,
 )
+from drive import drive, robot_with
 from known_depth import node_that_knows
 import numpy as np
+
+from flashdepth_ros.scoring.costmap import costmap_table
 
 STAY, GONE = 2.0, 3.0    # seconds of somebody before the camera, and after
 Show = Callable[..., None]
@@ -98,9 +103,29 @@ TRIALS = {
 }
 
 
+DRIVES = (('known', 'fixed', 1, None, 35), ('nano', 'fixed', 1, None, 35),
+          ('known', 'fixed', 2, None, 35), ('nano', 'fixed', 2, None, 35),
+          ('known', 'fixed', 3, None, 35), ('nano', 'fixed', 3, None, 35),
+          ('known', 'fixed', 62002, 'hall', 60), ('nano', 'motion', 62002, 'hall', 60))
+
+
+def drives(domain: int) -> None:
+    """Print a row of `evaluate --costmap` for each drive before nav2's own costmap."""
+    names, scores = [], []
+    for network, mode, seed, *which in DRIVES:
+        with tempfile.TemporaryDirectory() as folder, robot_with(
+                network, mode, domain, seed, *which) as robot:
+            if network == 'nano' and mode == 'fixed':
+                robot.calibrate()
+            scores.append(drive(robot, Path(folder)))
+            names.append(f'seed {seed}, {network}, {mode}')
+    print(costmap_table(names, scores), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--only', nargs='+', choices=TRIALS, default=list(TRIALS))
+    parser.add_argument('--only', nargs='+', choices=[*TRIALS, 'drives'],
+                        default=[*TRIALS, 'drives'])
     parser.add_argument('--domain', type=int, default=90)
     parser.add_argument('--plugins', nargs='+', help="in place of the file's")
     parser.add_argument('--min-confidence', type=float, default=0.0, help='of the node')
@@ -123,7 +148,10 @@ def main() -> None:
                 node.close()
 
     for name in options.only:
-        TRIALS[name](show)
+        if name == 'drives':
+            drives(options.domain)
+        else:
+            TRIALS[name](show)
 
 
 if __name__ == '__main__':
