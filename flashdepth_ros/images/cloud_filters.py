@@ -6,10 +6,11 @@ import numpy as np
 def flying_pixels(depth: np.ndarray, radius: int = 2, jump: float = 0.05) -> np.ndarray:
     """Find the pixels (H, W) bool that hang between a foreground and what lies behind it.
 
-    depth: (H, W) float32 along z in metres, as far as it goes: where a range has cut it off, a floor
-    that leaves the range would end in a step. NaN and -Inf are no value, +Inf is the background
-    behind everything. radius: half the width of a smeared edge, in pixels; jump: the relative
-    difference in depth that makes an edge, and how far a pixel must be from both of its sides.
+    depth: (H, W) float32 along z in metres, as far as it goes: where a range has cut it off, a
+    floor that leaves the range would end in a step. NaN and -Inf are no value, +Inf is the
+    background behind everything. radius: half the width of a smeared edge, in pixels; jump: the
+    relative difference in depth that makes an edge, and how far a pixel must be from both of its
+    sides.
 
     Inverse depth is linear in the pixels on any plane, however slanted, so its second difference
     tells an edge, where it is as large as the edge and takes both signs, from a floor at a grazing

@@ -40,8 +40,8 @@ LAUNCHES = {
     'depth.launch.py with arguments for parameters': (
         {'image': '/cam/image_raw', 'namespace': 'robot', 'tf': 'tf', 'log_level': 'debug',
          'respawn': 'true', 'short_side': '70', 'hfov': '90', 'device': 'cpu',
-         'scale_mode': 'fixed', 'scale_mounting': 'tf', 'camera_height': '0.4', 'camera_pitch': '12',
-         'autostart': 'true'},
+         'scale_mode': 'fixed', 'scale_mounting': 'tf', 'camera_height': '0.4',
+         'camera_pitch': '12', 'autostart': 'true'},
         ['cam'], '/robot/depth/image'),
     'multi_camera.launch.py': (
         {'cameras': 'front, rear', 'image': '/{camera}/image_raw'}, ['front', 'rear'],
@@ -140,9 +140,11 @@ def test_launch_file(launched, request, domain):
             values = client.call(
                 GetParameters, 'depth_node/get_parameters', GetParameters.Request(names=[
                     'input.short_side', 'camera.hfov', 'engine.device', 'scale.mode',
-                    'scale.mounting', 'scale.camera_height', 'scale.camera_pitch', 'output.max_range'])).values
+                    'scale.mounting', 'scale.camera_height', 'scale.camera_pitch',
+                    'output.max_range'])).values
             assert [parameter_value_to_python(value) for value in values] == [
-                70, 90.0, 'cpu', 'fixed', 'tf', 0.4, 12.0, 1000.0]  # the last is of the parameters file
+                # the last is of the parameters file
+                70, 90.0, 'cpu', 'fixed', 'tf', 0.4, 12.0, 1000.0]
     finally:
         client.close()
     yield

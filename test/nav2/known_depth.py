@@ -51,7 +51,8 @@ def node_that_knows(domain: int, **parameters) -> Rig:
         lambda height, width, short_side: ((height, width),)))
     try:
         node = Rig(domain, **{
-            **shipped_parameters(), 'model.name': NAME, 'input.short_side': 0, 'scale.mode': 'fixed', **parameters})
+            **shipped_parameters(), 'model.name': NAME, 'input.short_side': 0,
+            'scale.mode': 'fixed', **parameters})
         try:
             return node.activate()
         except BaseException:

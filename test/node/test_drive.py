@@ -8,10 +8,12 @@ from flashdepth_ros.scoring.costmap import score_costmap
 
 needs_egl()
 
+
 @pytest.fixture
 def drive(rig):
     """Let a node see a drive, with a scale.mode."""
     from flashdepth_ros.simulation import Renderer
+
     def begin(mode: str, *which) -> Robot:
         node = rig(**{
             **shipped_parameters(),
