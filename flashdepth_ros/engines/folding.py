@@ -74,12 +74,22 @@ def _(layer: Attention, height: int, width: int) -> nn.Module:
     return SplitAttention(layer)
 
 
+def fold_gains(model: nn.Module) -> None:
+    """Multiply the gains after attention and MLP into the projections before them, in place.
+
+    The step stays the same but for rounding, at any size.
+    """
+    for layer in model.modules():
+        if isinstance(layer, Block) and not isinstance(layer.ls1, nn.Identity):
+            _scale_output(layer.attn.proj, layer.ls1.gamma)
+            _scale_output(layer.mlp.fc2, layer.ls2.gamma)
+            for gain in ('ls1', 'ls2'):
+                layer.add_module(gain, nn.Identity())
+
+
 @folded.register
 def _(layer: Block, height: int, width: int) -> nn.Module:
-    _scale_output(layer.attn.proj, layer.ls1.gamma)
-    _scale_output(layer.mlp.fc2, layer.ls2.gamma)
-    for gain in ('ls1', 'ls2'):
-        layer.add_module(gain, nn.Identity())
+    fold_gains(layer)
     return _with_folded_parts(layer, height, width)
 
 

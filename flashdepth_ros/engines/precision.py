@@ -43,9 +43,10 @@ def lower(model: nn.Module, precision: str, rounded: bool = False) -> None:
     """Make a model's heavy layers compute in a half precision, in place.
 
     bf16: the transformer's MLPs and the products of its attention, and its projections where its
-    weights are `rounded` (rounding.py). fp16: all of these, and the decoder's convolutions. The
-    residual sums, all normalisations, everything temporal (its errors would be remembered), the
-    fusion with the teacher and the very last layer stay in float32; so do frames, state and output.
+    weights are `rounded` (rounding.py). fp16: all of these, the decoder's convolutions, and what
+    FlashDepth puts between Mamba and these. The residual sums, all normalisations, everything
+    temporal (its errors would be remembered), the fusion with the teacher and the very last layer
+    stay in float32; so do frames, state and output.
     """
     if precision == 'fp32':
         return
@@ -69,3 +70,6 @@ def lower(model: nn.Module, precision: str, rounded: bool = False) -> None:
         elif isinstance(module, (TemporalRefiner, HybridFusion, TemporalTransformer, Stabiliser,
                                  ResidualBlock, nn.GroupNorm)):
             module.register_forward_pre_hook(_cast_inputs(torch.float32))
+        if isinstance(module, TemporalRefiner) and dtype is torch.float16:
+            # nothing of it is remembered, and at 2044x1148 it is half of what is left in float32
+            module.final_layer.to(dtype).register_forward_pre_hook(_cast_inputs(dtype))

@@ -24,17 +24,14 @@ def _fused_scan() -> Callable[..., tuple[Tensor, Tensor]] | None:
     return mamba_chunk_scan_combined
 
 
-def scan_block(
-    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Run the state-space recurrence over one block of L tokens at once, as an L x L attention.
+def _without_past(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the recurrence over blocks of L tokens as if nothing had been before: an L x L attention.
 
-    For each head S_t = exp(dt_t a) S_{t-1} + dt_t x_t (x) b_t and y_t = S_t c_t
-    ("Transformers are SSMs", section 6).
-
-    x: (N, L, heads, P) inputs. dt: (N, L, heads) step sizes, positive. a: (heads,), negative.
-    b, c: (N, L, S), shared by all heads. state: (N, heads, P, S), before the first token.
-    Returns y (N, L, heads, P) and the state after the last token.
+    Arguments as of `scan_block`. Returns y (N, heads, L, P), the state that is left (N, heads, P,
+    S), and the logarithm of what is left, after each token, of a state before the first one
+    (N, heads, L).
     """
     decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)           # (N, heads, L)
     length = x.shape[1]
@@ -43,12 +40,33 @@ def scan_block(
     between = (decay[..., :, None] - decay[..., None, :]).masked_fill(future, -torch.inf).exp()
     scores = (c @ b.transpose(1, 2))[:, None] * between           # (N, heads, L, L)
     xdt = (x * dt[..., None]).transpose(1, 2)                     # (N, heads, L, P)
-    carried = c[:, None] @ state.transpose(2, 3)                  # (N, heads, L, P)
-    y = scores @ xdt + decay.exp()[..., None] * carried
     to_end = (decay[..., -1:] - decay).exp()[..., None]           # (N, heads, L, 1)
-    state = (decay[..., -1, None, None].exp() * state
-             + (xdt * to_end).transpose(2, 3) @ b[:, None])       # (N, heads, P, S)
-    return y.transpose(1, 2), state
+    return scores @ xdt, (xdt * to_end).transpose(2, 3) @ b[:, None], decay
+
+
+def _of_past(decay: Tensor, c: Tensor, state: Tensor) -> Tensor:
+    """Return what a state before blocks of tokens adds to their y (N, heads, L, P).
+
+    decay: of `_without_past`. c: (N, L, S). state: (N, heads, P, S).
+    """
+    return decay.exp()[..., None] * (c[:, None] @ state.transpose(2, 3))
+
+
+def scan_block(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Run the state-space recurrence over one block of L tokens at once.
+
+    For each head S_t = exp(dt_t a) S_{t-1} + dt_t x_t (x) b_t and y_t = S_t c_t
+    ("Transformers are SSMs", section 6).
+
+    x: (N, L, heads, P) inputs. dt: (N, L, heads) step sizes, positive. a: (heads,), negative.
+    b, c: (N, L, S), shared by all heads. state: (N, heads, P, S), before the first token.
+    Returns y (N, L, heads, P) and the state after the last token.
+    """
+    y, left, decay = _without_past(x, dt, a, b, c)
+    state_after = decay[..., -1, None, None].exp() * state + left
+    return (y + _of_past(decay, c, state)).transpose(1, 2), state_after
 
 
 def scan_chunks(
@@ -62,11 +80,12 @@ def scan_chunks(
     n, length = x.shape[:2]
     number = -(-length // CHUNK)
     size = -(-length // number)
-    missing = number * size - length  # tokens with a step of 0 change nothing
-    x, dt, b, c = (F.pad(part, (0, 0) * (part.dim() - 2) + (0, missing))
-                   .unflatten(1, (number, size)).flatten(0, 1) for part in (x, dt, b, c))
-    y, left = scan_block(x, dt, a, b, c, state.new_zeros((n * number, *state.shape[1:])))
-    decay = torch.cumsum(dt * a, dim=1).transpose(1, 2)                  # (N * K, heads, size)
+    missing = number * size - length
+    if missing:  # tokens with a step of 0 change nothing
+        x, dt, b, c = (F.pad(part, (0, 0) * (part.dim() - 2) + (0, missing))
+                       for part in (x, dt, b, c))
+    x, dt, b, c = (part.unflatten(1, (number, size)).flatten(0, 1) for part in (x, dt, b, c))
+    y, left, decay = _without_past(x, dt, a, b, c)
     of_chunks = decay[..., -1].unflatten(0, (n, number)).transpose(1, 2)  # (N, heads, K)
     # what was there before source i decays over the chunks i to k: it is there after chunk k
     over = torch.ones(number, number + 1, dtype=torch.bool, device=x.device).tril()
@@ -76,7 +95,7 @@ def scan_chunks(
     states = between.masked_fill(~there, -torch.inf).exp() @ sources.flatten(3)
     states = states.unflatten(3, state.shape[2:]).transpose(1, 2)        # (N, K, heads, P, S)
     before = torch.cat([state[:, None], states[:, :-1]], dim=1).flatten(0, 1)
-    y = y + (decay.exp()[..., None] * (c[:, None] @ before.transpose(2, 3))).transpose(1, 2)
+    y = (y + _of_past(decay, c, before)).transpose(1, 2)
     return y.unflatten(0, (n, number)).flatten(1, 2)[:, :length], states[:, -1]
 
 

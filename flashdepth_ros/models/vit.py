@@ -60,7 +60,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.project(x))
         y = self.product(q, k, v)                                  # (B, heads, N, head_dim)
-        return self.proj(y.transpose(1, 2).flatten(2).to(x.dtype))
+        return self.proj(y.transpose(1, 2).flatten(2).to(self.proj.weight.dtype))
 
 
 class Mlp(nn.Module):

@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from ..engines.folding import fold_gains
 from ..engines.precision import PRECISIONS, lower
 from ..models import MODELS, build_model
 from .options import network_size
@@ -120,6 +121,7 @@ def reckon(name: str, height: int, width: int, precision: str) -> Step:
     """Count a step of a model at a size."""
     with torch.device('meta'):
         model = build_model(name)
+        fold_gains(model)
         lower(model, precision)
         frames = torch.zeros(1, 3, height, width)
     state = model.initial_state(1, height, width)

@@ -9,8 +9,10 @@ import torch
 from flashdepth_ros.engines import BACKENDS, EngineError, open_engine
 from flashdepth_ros.engines.cores import physical_cores
 from flashdepth_ros.engines.export import load_model
+from flashdepth_ros.engines.folding import fold_gains
 from flashdepth_ros.engines.trust import deviation
 from flashdepth_ros.models import model_spec
+from flashdepth_ros.models.vit import LayerScale
 
 ON_CPU = ('onnx', 'openvino')
 CASES = [(backend, *case) for case in (
@@ -33,6 +35,23 @@ def test_pytorch_equals_the_plain_network(model):
             assert_same(output, expected, 1e-5)
     for name, value in state.items():
         assert_same(last[name], value, 1e-5)
+
+
+@pytest.mark.parametrize('model', ['flashdepth-nano', 'tiny-vda'])
+def test_gains_in_the_projections_change_nothing(model):
+    """As PyTorch has them on a GPU."""
+    frames, outputs, _ = reference(model, 84, 112)
+    network = load_model(model_spec(model), 'random')
+    gains = [layer for layer in network.modules() if isinstance(layer, LayerScale)]
+    assert gains and all(float((gain.gamma - 1).abs().max()) > 0.1 for gain in gains)
+    for _ in range(2):
+        fold_gains(network)
+    assert not [layer for layer in network.modules() if isinstance(layer, LayerScale)]
+    with torch.inference_mode():
+        state = network.initial_state(1, 84, 112)
+        for frame, output in zip(frames, outputs, strict=True):
+            expected, state = network.step(frame, state)
+            assert_same(output, expected, 1e-5)
 
 
 def opened(model: str, backend: str, height: int, width: int, **options):
