@@ -6,7 +6,7 @@ a place far enough away.
 """
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
@@ -17,23 +17,20 @@ from .motion_fits import OPTIMISM, SAMPLES, Pool, fit_factor, region_of
 from .motion_pose import Motion, Prior, refine, vector_of
 from .motion_samples import Triangulation, look_up, parallax, pose_sigma, triangulate
 from .motion_tracks import CornerTracker
+from .motion_views import BASELINE, Pair, View, remember, that_share, with_depths
+from .region_fit import UNSEEN
 
-AGE = 20_000_000_000    # ns that a keyframe may be old: a slow robot needs long for a baseline
-APART = 0.02            # metres or radians between remembered frames
-REMEMBERED = 80
 WAITING = 4             # frames whose pose has not come yet
-BASELINE = 0.05         # metres at least
 PARALLAX = (1.0, 4.0)   # degrees, median: at least, and enough
-SHARED = 30             # tracks at least
-SHARED_SHARE = 0.3      # of the frame's proven ones
 ACCEPTED = 0.3          # share of the tracks that must become samples
 TURNED, BENT = math.radians(10), math.radians(6)    # how far the odometry may be off
-BODY = 1.0, 5.0    # pixels: what stays, while the picture goes that far, is the robot's own body
 FLAT = 0.25             # how much d may vary around a corner, relative
 DOUBTS = 0.4, 12    # at most this share of so many comparisons may disagree with the odometry
-LEVER = 0.03            # metres that the camera may be off where the odometry has it
+STRETCHED = 0.12        # how far the way's length may be from what corners told before (log)
 POSE_SIGMA = 0.15       # relative: above it the pose tells no scale
+REPEATED = 0.04         # relative error of a network that all samples of some seconds repeat
 BEGINNING = 0.3, 0.1    # relative errors of a first fit at a picture's far quartile and median
+ELSEWHERE = 1.0, 1.0    # metres and radians after which a camera sees mostly other things
 
 NO_POSE = 'the odometry tells no pose at the stamps of the images'
 
@@ -56,41 +53,6 @@ class MotionState:
     travelled: float = math.nan
 
 
-@dataclass(frozen=True)
-class View:
-    """A frame's corners (N,), and the network's d at them (N,).
-
-    typical: quartile and median of d in the picture. pose: once it is known.
-    """
-
-    stamp: int
-    ids: np.ndarray
-    rays: np.ndarray
-    region: np.ndarray
-    d: np.ndarray
-    flat: np.ndarray
-    typical: np.ndarray
-    focal: float
-    proven: int
-    pose: np.ndarray = field(default_factory=lambda: np.eye(4))
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A keyframe, the places of the shared corners in the frame and in it, and the motion since."""
-
-    key: View
-    mine: np.ndarray
-    theirs: np.ndarray
-    motion: Motion
-
-    @property
-    def length_error(self) -> float:
-        """How far its length may be off, relatively, by where the camera is thought to be."""
-        turn = float(np.linalg.norm(vector_of(self.motion.rotation)))
-        return LEVER * turn / float(np.linalg.norm(self.motion.translation))
-
-
 class MotionFitter:
     """Fits one camera's scale by its motion.
 
@@ -111,8 +73,7 @@ class MotionFitter:
         self._pool = Pool()
         self._disagreed: deque[bool] = deque(maxlen=DOUBTS[1])
         self._near = math.nan        # median inverse depth of the last samples, 1/m
-        self._travelled = 0.0
-        self._last: np.ndarray | None = None
+        self._travelled = self._turned = 0.0    # since the last fit
         self.forget_keyframes()
 
     def forget_keyframes(self) -> None:
@@ -121,6 +82,12 @@ class MotionFitter:
         self._waiting: deque[View] = deque(maxlen=WAITING)
         self._last = None
         self.state = MotionState()
+
+    @property
+    def unseen(self) -> float:
+        """How far the scale may be off, relatively, where no fit has seen what the camera sees."""
+        metres, radians = ELSEWHERE
+        return UNSEEN * (1 - math.exp(-self._travelled / metres - self._turned / radians))
 
     def fit(
         self, stamp: int, grey: np.ndarray, d: np.ndarray, intrinsics: Intrinsics, pose: Pose,
@@ -159,7 +126,7 @@ class MotionFitter:
         view = replace(view, pose=known)
         self._tracked = view
         fit, reason = self._fit(view, scale)
-        self._remember(view)
+        remember(self._views, self._tracked)
         return view.stamp, fit, reason
 
     def _expected_turn(self, stamp: int, pose: Pose) -> np.ndarray | None:
@@ -185,23 +152,14 @@ class MotionFitter:
         low, high = np.percentile(d[::8, ::8], (5, 95))
         return varies < 0.15 * (high - low)
 
-    def _remember(self, view: View) -> None:
-        views = self._views
-        if views:
-            step = np.linalg.inv(views[-1].pose) @ view.pose
-            turn = math.acos(min(1.0, max(-1.0, (np.trace(step[:3, :3]) - 1) / 2)))
-            if max(float(np.linalg.norm(step[:3, 3])), turn) < APART:
-                return
-        views.append(view)
-        while len(views) > REMEMBERED or view.stamp - views[0].stamp > AGE:
-            views.pop(0)
-
     def _fit(
         self, view: View, scale: tuple[float, float] | None,
     ) -> tuple[Fit | None, str]:
         if self._last is not None:
-            self._travelled += float(np.linalg.norm(view.pose[:3, 3] - self._last))
-        self._last = view.pose[:3, 3]
+            step = np.linalg.inv(self._last) @ view.pose
+            self._travelled += float(np.linalg.norm(step[:3, 3]))
+            self._turned += float(np.linalg.norm(vector_of(step[:3, :3])))
+        self._last = view.pose
         self.state = MotionState(travelled=self._travelled)
         found, reason = self._compare(view)
         if found is None:
@@ -220,6 +178,11 @@ class MotionFitter:
         if not sigma < POSE_SIGMA:
             return None, f'the motion tells the scale to {sigma:.0%} only'
         self._near = float(np.median(solved.inverse[good]))
+        self._tracked = with_depths(self._views, view, found, solved, good)
+        stretch = self._tracked.stretch
+        if abs(stretch) > STRETCHED:
+            return None, (f'the odometry tells a way that is {abs(stretch):.0%} too '
+                          f'{"long" if stretch > 0 else "short"} for the corners: wheels slip?')
         usable = view.flat[mine] & np.isfinite(view.d[mine])
         if self._shift_known:
             fit, reason = fit_factor(view.d[mine], view.region[mine], usable, solved, motion,
@@ -232,8 +195,9 @@ class MotionFitter:
                 fit = fit.with_error(sigma, False)
                 if scale is None and not (fit.errors(view.typical) < BEGINNING).all():
                     return None, 'the corners so far do not tell the shift of the inverse depth'
+                fit = fit.with_error(math.hypot(found.length_error, REPEATED), False)
         if fit is not None:
-            self._travelled = 0.0
+            self._travelled = self._turned = 0.0
         return fit, reason
 
     def _triangulate(
@@ -241,42 +205,29 @@ class MotionFitter:
     ) -> Triangulation:
         return triangulate(before, rays, motion, view.focal)
 
-    def _compare(self, view: View) -> tuple[_Pair | None, str]:
+    def _compare(self, view: View) -> tuple[Pair | None, str]:
         """Choose the keyframe and find the motion since then, or say why there is none."""
-        shared = []
-        for key in reversed(self._views):
-            if view.stamp - key.stamp > AGE:
-                break
-            _, mine, theirs = np.intersect1d(
-                view.ids, key.ids, assume_unique=True, return_indices=True)
-            went = np.linalg.norm(view.rays[mine] - key.rays[theirs], axis=1) * view.focal
-            if np.median(went) > BODY[1]:
-                mine, theirs = mine[went > BODY[0]], theirs[went > BODY[0]]
-            if len(mine) < max(SHARED, SHARED_SHARE * view.proven):
-                break
-            step = np.linalg.inv(view.pose) @ key.pose
-            length = float(np.linalg.norm(step[:3, 3]))
-            if length >= BASELINE:
-                shared.append((length, key, mine, theirs, step))
+        shared = that_share(self._views, view)
         if not shared:
             return None, (f'no earlier place is {BASELINE * 100:.0f} cm away and shows the same '
                           f'corners')
         wanted = math.radians(PARALLAX[1])
         place = len(shared) - 1
         if math.isfinite(self._near):
-            place = _nearest([each[0] * self._near for each in shared], wanted)
+            place = _nearest([each.length * self._near for each in shared], wanted)
         for _ in range(2):
-            length, key, mine, theirs, step = shared[place]
-            motion = refine(key.rays[theirs], view.rays[mine], step[:3, :3], step[:3, 3],
-                            view.focal, self._prior)
-            angle = float(np.median(parallax(
-                key.rays[theirs], view.rays[mine], motion.rotation)))
-            lengths = [each[0] * math.radians(max(angle, 0.1)) / length for each in shared]
+            best = shared[place]
+            first, second = best.key.rays[best.theirs], view.rays[best.mine]
+            motion = refine(first, second, best.step[:3, :3], best.step[:3, 3], view.focal,
+                            self._prior)
+            angle = float(np.median(parallax(first, second, motion.rotation)))
+            lengths = [each.length * math.radians(max(angle, 0.1)) / best.length
+                       for each in shared]
             better = _nearest(lengths, wanted)
             if PARALLAX[0] * 1.3 < angle < 1.6 * PARALLAX[1] or better == place:
                 break
             place = better
-        self.state = replace(self.state, tracks=len(mine), parallax=angle)
+        self.state = replace(self.state, tracks=len(best.mine), parallax=angle)
         if angle < PARALLAX[0]:
             return None, 'not enough motion'
         disagree = motion.turned > TURNED or motion.bent > BENT
@@ -289,7 +240,7 @@ class MotionFitter:
         if sum(self._disagreed) > DOUBTS[0] * max(len(self._disagreed), 7):
             return None, ('odometry and images disagree too often: something moves before the '
                           'camera, or the odometry or scale.camera_* are wrong')
-        return _Pair(key, mine, theirs, motion), ''
+        return Pair(best.key, best.mine, best.theirs, motion), ''
 
 
 def _nearest(values: list[float], wanted: float) -> int:

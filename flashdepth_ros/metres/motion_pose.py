@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 PIXEL = 0.4          # standard deviation of a corner's place, in pixels, at least
-INDEPENDENT = 100    # tracks: more repeat each other
+INDEPENDENT = 10     # tracks: blur and drift spoil many alike, so that more tell no more
 
 
 @dataclass(frozen=True)

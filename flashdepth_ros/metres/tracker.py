@@ -102,16 +102,22 @@ class ScaleTracker:
         self._begin(stamp, [each for _, each in alike])
         return True
 
-    def at(self, stamp: int) -> Scale | None:
-        """Return the scale for a frame of this stamp in ns; None before the first fit."""
+    def at(self, stamp: int, unseen: float = 0.0) -> Scale | None:
+        """Return the scale for a frame of this stamp in ns; None before the first fit.
+
+        unseen: a relative error by what the frame shows and no fit did. Within the time in which
+        fits repeat each other, the scale wanders about their mean.
+        """
         if self._mean is None:
             return None
         factor, shift = np.exp(self._mean[0]), self._mean[1]
         # of p = factor * d + shift at the pivot, relative
         slope = np.array([(self._pivot - shift) / self._pivot, 1 / self._pivot])
-        variance = slope @ self._predicted(stamp) @ slope
+        elapsed = stamp - self._stamp + round(1e9 * self.repeats)
+        variance = slope @ (self._covariance + self._walk(self._pivot, elapsed)) @ slope
         return Scale(float(factor), float(shift), self._inliers, (stamp - self._stamp) / 1e9,
-                     math.sqrt(variance + self.common ** 2 + self._shared ** 2))
+                     math.sqrt(
+                         variance + self.common ** 2 + self._shared ** 2 + unseen ** 2))
 
     def _begin(self, stamp: int, fits: list[Fit]) -> None:
         self._mean = np.mean([_state(fit) for fit in fits], axis=0)

@@ -31,6 +31,11 @@ class MotionSource:
         """What became of the newest frame, for people."""
         return self._fitter.state
 
+    @property
+    def unseen(self) -> float:
+        """How far the scale may be off, relatively, for what the camera sees since the last fit."""
+        return self._fitter.unseen
+
     def fit(
         self, d: np.ndarray, picture: Picture, header: Header, scale: Scale | None = None,
     ) -> FitResult:

@@ -65,7 +65,8 @@ class MetricScale:
                 else 'the first fits do not agree yet')
         elif reason:
             self.problem = reason
-        self.current = self._tracker.at(stamp_to_ns(header.stamp))
+        unseen = self.source.unseen if isinstance(self.source, MotionSource) else 0.0
+        self.current = self._tracker.at(stamp_to_ns(header.stamp), unseen)
         return None if self.current is None else (self.current.factor, self.current.shift)
 
     @property

@@ -7,10 +7,11 @@ import time
 import cv2
 import numpy as np
 
-from ..metres.motion import MotionFitter, View
+from ..metres.motion import MotionFitter
 from ..metres.motion_pose import Motion
 from ..metres.motion_samples import Triangulation
 from ..metres.motion_tracks import CornerTracker, Tracks
+from ..metres.motion_views import View
 from ..metres.pose_history import mounted
 from ..metres.tracker import motion_tracker
 from .motion_drives import Drive
@@ -205,7 +206,7 @@ def follow(
         if fit is not None:
             tracker.update(of, fit)
             fits[index] = True
-        scale = tracker.at(stamp)
+        scale = tracker.at(stamp, fitter.unseen)
         spent += time.process_time() - begin
         if scale is not None:
             error[index] = _error(scale.factor, scale.shift, now, drive.inverse[index], right)
