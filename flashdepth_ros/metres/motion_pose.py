@@ -139,12 +139,20 @@ def _sampson(
     The slopes leave out how the denominator changes, which is small.
     """
     turned = x1 @ rotation.T                      # R x1
-    line2 = np.cross(way, turned)                 # E x1
-    line1 = np.cross(x2, way) @ rotation          # E^T x2 = R^T (x2 x t)
+    x, y, z = way
+    along = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])    # along @ v = t x v
+    line2 = turned @ along.T                      # E x1
+    beside = x2 @ along                           # x2 x t
+    line1 = beside @ rotation                     # E^T x2 = R^T (x2 x t)
     value = (x2 * line2).sum(1)
     scale = 1 / np.sqrt((line2[:, :2] ** 2).sum(1) + (line1[:, :2] ** 2).sum(1) + 1e-12)
     # x2 . (t x R x1): turning R x1 by w adds x2 . (t x (w x R x1)) = w . (R x1 x (x2 x t))
-    turn = np.cross(turned, np.cross(x2, way))
+    turn = _cross(turned, beside)
     # adding u to t: x2 . (u x R x1) = u . (R x1 x x2)
-    bend = np.cross(turned, x2) @ across.T
+    bend = _cross(turned, x2) @ across.T
     return value * scale, np.concatenate([turn, bend], 1) * scale[:, None]
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return np.cross of vectors (N, 3), for 200 of them in a fraction of its time."""
+    return a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]

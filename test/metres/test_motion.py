@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flashdepth_ros.metres.affine_fit import fit_affine, fit_factor
-from flashdepth_ros.metres.motion_pose import Prior, refine, rotation_of, vector_of
+from flashdepth_ros.metres.motion_pose import Prior, _cross, refine, rotation_of, vector_of
 from flashdepth_ros.metres.motion_samples import look_up, parallax, pose_sigma, triangulate
 from flashdepth_ros.metres.tracker import motion_tracker
 
@@ -55,6 +55,19 @@ def test_a_third_of_the_tracks_on_something_that_moves_changes_little():
     still[:66] = False
     assert abs(np.median(np.log(solved.inverse[still] / inverse[still]))) < 0.03
     assert solved.good[:66].mean() < 0.5
+
+
+def test_many_tracks_tell_the_motion_little_better_than_a_few():
+    """Blur and drift move neighbours alike, and the odometry must not be overruled by that."""
+    few, many = (np.sqrt(np.diag(refine(
+        *tracks(noise=0.2, count=count)[:2], *wrong(0.0), FOCAL, Prior()).covariance))
+        for count in (40, 400))
+    assert (many > 0.75 * few).all()
+
+
+def test_cross_products_are_numpys():
+    a, b = np.random.default_rng(0).standard_normal((2, 5, 3))
+    np.testing.assert_allclose(_cross(a, b), np.cross(a, b), atol=1e-15)
 
 
 def test_turning_leaves_no_parallax_whatever_the_odometry_claims():
@@ -127,10 +140,19 @@ def test_fits_that_repeat_each_other_are_no_better_than_one():
     assert steady.uncertainty > 0.03    # sixty of 0.05 each would claim 0.02, of the odometry alone
 
 
-def test_a_network_whose_scale_wanders_is_believed_for_less_long():
+def test_a_network_whose_scale_wanders_is_believed_for_less_long_and_less_at_once():
     _, steady = follow_jumps([0.0])
     _, wandering = follow_jumps([0.0, 0.2, -0.1])
-    assert steady.uncertainty < 0.06 and wandering.uncertainty > 2 * steady.uncertainty
+    assert steady.uncertainty < 0.06 and wandering.uncertainty > 5 * steady.uncertainty
+
+
+def test_a_scale_that_no_fit_has_checked_for_what_is_seen_now_claims_more():
+    d, tracker = np.linspace(0.1, 1, 50), motion_tracker(0.02)
+    for index in range(20):
+        tracker.update(index * 100_000_000, fit_factor(d, d, 0.0)[0].with_error(0.05, True))
+    now = 1_900_000_000
+    assert tracker.at(now, 0.1).uncertainty == pytest.approx(
+        math.hypot(tracker.at(now).uncertainty, 0.1))
 
 
 def test_an_error_that_all_fits_share_is_claimed_however_many_there_are():
@@ -148,4 +170,4 @@ def test_an_error_that_all_fits_share_is_claimed_however_many_there_are():
     little, much = (abs(math.log(told(index, 1.1, common).factor / told(index, 1.0, 0.0).factor))
                     for index, common in ((70, 0.2), (80, 0.0)))
     assert little < 0.5 * much
-    assert told(90, 1.0, 0.0).uncertainty < 0.06
+    assert told(90, 1.0, 0.0).uncertainty < 0.08
