@@ -80,7 +80,7 @@ class MotionFitter:
         """Drop what was seen from places that odometry no longer knows."""
         self._views: list[View] = []
         self._waiting: deque[View] = deque(maxlen=WAITING)
-        self._last = None
+        self._last: np.ndarray | None = None    # pose
         self.state = MotionState()
 
     @property
