@@ -99,6 +99,10 @@ class StaticStep:
         # what the graph reads for as long as it lives
         self._tables = tables_of(model) if isinstance(model, nn.Module) else []
 
+    @property
+    def device(self) -> torch.device:
+        return self._frames.device
+
     def _compute(self) -> None:
         self._model.compute(self._frames, {**self._given, **self._rings})
 
@@ -207,8 +211,8 @@ class GraphedSteps:
 
     def _forget(self, key: Key) -> None:
         graph = self._candidates.pop(key).graph
-        if graph is not None and torch.cuda.is_initialized():
-            torch.cuda.synchronize()  # it may still run
+        if graph is not None and graph.device.type == 'cuda':
+            torch.cuda.synchronize(graph.device)  # it may still run
 
     def _captured(
         self, frames: Tensor, state: State, rings: list[str], output: Tensor,

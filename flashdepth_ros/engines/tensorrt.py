@@ -50,7 +50,7 @@ def check_version(version: str, precision: str) -> None:
     if precision == 'fp16' and version.split('.')[:2] == ['10', '3']:
         raise EngineError(
             f'TensorRT {version} (of JetPack 6) gives wrong depth in fp16 for networks like this: '
-            f'update to {KNOWN_GOOD} or later, which is known to be right, or set '
+            f'update to {KNOWN_GOOD} or later, which is reported to be right, or set '
             f'engine.precision to fp32, or engine.backend to torch')
 
 
@@ -145,6 +145,7 @@ class TensorRtEngine(GraphEngine):
         _, plan = read_plan(file)
         logger = logger_of(self._library)
         logger.errors.clear()
+        self._memory: Tensor | None = None  # of the context, where it has none of its own
         try:
             with torch.cuda.device(self._index):
                 self._runtime = self._library.Runtime(logger)
@@ -158,11 +159,12 @@ class TensorRtEngine(GraphEngine):
                 f'TensorRT {self._library.__version__} cannot load {file}: '
                 f'{"; ".join(logger.errors) or "it gives no reason (out of memory?)"}')
         self._logger = logger
-        self._bytes = len(plan) + self._plan.device_memory_size_v2
+        self._bytes = len(plan) + self._taken
         self._stream = torch.cuda.Stream(self._index)
         self._steps = GraphedSteps(self, self._capture(CudaCapture(self.device)), self.precision)
 
     def _new_context(self, file: Path) -> Any:
+        self._taken = self._plan.device_memory_size_v2  # by the library itself
         return self._plan.create_execution_context()
 
     def _capture(self, capture: Capture) -> Capture:
@@ -202,7 +204,7 @@ class TensorRtEngine(GraphEngine):
 
     def _unload(self) -> None:
         self._steps.close()  # its graphs compute in the context's memory
-        self._context = self._plan = self._runtime = None
+        self._context = self._plan = self._runtime = self._memory = None
         torch.cuda.empty_cache()
 
 
@@ -225,7 +227,15 @@ class TensorRtRtxEngine(TensorRtEngine):
         config = self._plan.create_runtime_config()
         self._kernels = Kernels(config.create_runtime_cache(), kernels_beside(file))
         config.set_runtime_cache(self._kernels.cache)
-        return self._plan.create_execution_context(config)
+        # what a plan wants that was built to be captured, see plan_build.py
+        config.set_execution_context_allocation_strategy(
+            self._library.ExecutionContextAllocationStrategy.USER_MANAGED)
+        context = self._plan.create_execution_context(config)
+        if context is not None:
+            size, self._taken = self._plan.device_memory_size_v2, 0
+            self._memory = torch.empty(max(size, 1), dtype=torch.uint8, device=self.device)
+            context.set_device_memory(self._memory.data_ptr(), size)
+        return context
 
     def _capture(self, capture: Capture) -> Capture:
         def checked(warm_up: Work, step: Work) -> Work:

@@ -133,7 +133,7 @@ def compare(engine: Engine, reference: Engine) -> dict[str, list[float]]:
     text = ', '.join(f'{value:.2e}' for value in found)
     if not max(found) <= tolerance:
         update = 'update the library' + (
-            f' ({engine.known_good} is known to be right)' if engine.known_good else '')
+            f' ({engine.known_good} is reported to be right)' if engine.known_good else '')
         raise EngineError(
             f'{what} departs from PyTorch by {text} (mean relative difference at {len(found)} '
             f'steps; {tolerance:g} is allowed) and is not used: set engine.precision to fp32, '

@@ -182,7 +182,7 @@ def test_a_departure_names_the_version_that_is_right():
     reference = open_engine('flashdepth-nano', 'random', 'torch', 'cpu', height=42, width=56)
     reference._model.depth_head.scratch.output_conv2[2].weight.data *= 2
     for known, words in (('', r'update the library, or'),
-                         (TensorRtEngine.known_good, rf'library \({KNOWN_GOOD} is known to be')):
+                         (TensorRtEngine.known_good, rf'library \({KNOWN_GOOD} is reported to be')):
         engine.known_good = known
         with pytest.raises(EngineError, match=words):
             compare(engine, reference)
@@ -244,6 +244,9 @@ def test_compiled_kernels_are_kept(library, tmp_path):
     assert {'serialize', 'deserialize'} <= set(dir(library.IRuntimeCache))
     assert {'create_runtime_cache', 'set_runtime_cache'} <= set(dir(library.IRuntimeConfig))
     assert 'create_runtime_config' in dir(library.ICudaEngine)
+    assert 'set_execution_context_allocation_strategy' in dir(library.IRuntimeConfig)
+    assert 'USER_MANAGED' in library.ExecutionContextAllocationStrategy.__members__
     assert {'device_memory_size_v2', 'create_engine_inspector'} <= set(dir(library.ICudaEngine))
-    assert {'set_tensor_address', 'execute_async_v3', 'is_stream_capturable'} <= set(
+    assert {'set_tensor_address', 'set_device_memory', 'execute_async_v3',
+            'is_stream_capturable'} <= set(
         dir(library.IExecutionContext))
