@@ -10,12 +10,15 @@ import numpy as np
 from patience import patience
 import pytest
 from ros_rig import SECOND, street
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 import torch
 
 from flashdepth_ros.engines import BACKENDS, EngineError
 from flashdepth_ros.engines.launched import Launched, on_its_way
 from flashdepth_ros.engines.pytorch import TorchEngine
 from flashdepth_ros.node.camera_outputs import CameraOutputs
+from flashdepth_ros.ros.image_messages import rgb_to_image
 from flashdepth_ros.ros.message import stamp_to_ns
 
 FRAMES = [*street(9), np.zeros((84, 98, 3), np.uint8), *street(12)[10:]]
@@ -162,3 +165,40 @@ def test_a_frame_under_way_is_published_before_the_node_is_inactive(rig, monkeyp
     assert node.spin_until(done.done) and done.result().success
     assert node.state() == 'inactive' and set(published) == {stamp(0), stamp(1)}
     assert node.spin_until(lambda: len(node.received['depth/image']) == 2)
+
+
+def test_cameras_that_step_together_go_ahead_together(rig, monkeypatch, published):
+    """One alone would leave the others behind, and their common state would be taken apart."""
+    Beside.launches, Beside.may_end = [], threading.Semaphore(0)
+    monkeypatch.setitem(BACKENDS, 'torch', Beside)
+    node = rig(cameras=['front', 'rear'])
+    images = [node.node.create_publisher(Image, f'{name}/image', 1) for name in ('front', 'rear')]
+    assert node.change_state('configure') and node.change_state('activate')
+    assert node.spin_until(lambda: all(image.get_subscription_count() for image in images))
+    node.meet()
+    arrivals = [camera.input.arrivals for camera in node.depth_node._cameras]
+
+    def send(number: int, *sides: int) -> None:
+        for side in sides:
+            header = Header(frame_id='camera')
+            header.stamp.sec, header.stamp.nanosec = divmod(stamp(number) + side, SECOND)
+            before = arrivals[side].counts.received
+            images[side].publish(rgb_to_image(FRAMES[number], header))
+            assert node.spin_until(lambda: arrivals[side].counts.received > before)  # noqa: B023
+
+    # until both are in one step
+    send(0, 0)
+    assert node.spin_until(lambda: Beside.launches)
+    send(0, 1)
+    Beside.may_end.release()
+    assert node.spin_until(lambda: len(Beside.launches) == 2)
+    send(1, 0, 1)
+    Beside.may_end.release()
+    assert node.spin_until(lambda: len(published) == 2)
+    assert published == {stamp(0): 1, stamp(0) + 1: 3}  # both waited when the second step ended
+    send(2, 0)  # of one alone
+    Beside.may_end.release()
+    assert node.spin_until(lambda: stamp(1) + 1 in published)
+    assert published[stamp(1)] == published[stamp(1) + 1] == 3
+    Beside.may_end.release()
+    assert node.spin_until(lambda: stamp(2) in published)
