@@ -50,14 +50,14 @@ class Robot:
     def stamp(self, index: int) -> int:
         return self.begin + index * SECOND // RATE
 
-    def send(self, index: int) -> None:
-        """Publish a frame with its odometry and its camera_info."""
-        stamp = self.stamp(index)
-        self.wheels.publish(self.scene, stamp, index / RATE)
+    def send(self, index: int, moving: bool = True) -> None:
+        """Publish a frame with its odometry and its camera_info; of the first, if not moving."""
+        stamp, shown = self.stamp(index), index if moving else 0
+        self.wheels.publish(self.scene, stamp, shown / RATE)
         self.node.spin_until(lambda: False, 0.03)
         header = header_at(stamp, 'camera')
         self.node.info.publish(intrinsics_to_info(self._renderer.intrinsics, header))
-        self.node.image.publish(rgb_to_image(self._picture(self.frames[index]), header))
+        self.node.image.publish(rgb_to_image(self._picture(self.frames[shown]), header))
 
     def calibrate(self) -> None:
         """Set scale.factor as docs/scale.md says, by distances measured at the first frame."""

@@ -38,8 +38,11 @@ def robot_with(network: str, mode: str, domain: int, *which) -> Iterator[Robot]:
             node.close()
 
 
-def drive(robot: Robot, folder: Path) -> CostmapScores:
-    """Drive before nav2's costmap, whose marks are scored as those of `evaluate --costmap`."""
+def drive(robot: Robot, folder: Path, moving: bool = True) -> CostmapScores:
+    """Drive before nav2's costmap, whose marks are scored as those of `evaluate --costmap`.
+
+    moving: False shows the first frame all the time.
+    """
     node = robot.node
     costmap = Costmap(node, folder, global_frame='map', robot_base_frame='camera_link',
                       transform_tolerance=1.0)
@@ -53,7 +56,7 @@ def drive(robot: Robot, folder: Path) -> CostmapScores:
         for index in range(len(robot.frames)):
             node.spin_until(lambda: time.monotonic() >= begin + index / RATE, 10)    # noqa: B023
             sent.append(time.monotonic())
-            robot.send(index)
+            robot.send(index, moving)
         node.spin_until(lambda: time.monotonic() >= sent[-1] + 1 / RATE, 10)
     finally:
         costmap.close()

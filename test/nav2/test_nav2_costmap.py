@@ -63,3 +63,15 @@ def test_a_box_on_the_way_is_marked_and_cleared_as_the_robot_drives(
     assert found.to_mark[0] <= 0.9 and found.to_clear[0] <= 1.5 and found.left == 0
     if network == 'known':
         assert (found.near > 0.8 * found.true).all() and found.false == 0
+
+
+def test_a_node_without_a_scale_leaves_the_layer_out_of_date(domain, tmp_path):
+    """A robot that stands gets no metres of its own way: blind must not count as free."""
+    with robot_with('nano', 'motion', domain, 62002, 'hall', 20) as robot:
+        found = drive(robot, tmp_path, moving=False)
+    received = robot.node.received
+    assert len(received['depth/image']) > 10 and not received['points']
+    assert not found.marked.any()
+    log = (tmp_path / 'costmap.log').read_text()
+    for topic in 'points', 'points/clearing':
+        assert f'The /{topic} observation buffer has not been updated for' in log
