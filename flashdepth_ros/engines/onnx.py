@@ -1,5 +1,6 @@
 """The step run by ONNX Runtime, on a CPU or through CUDA."""
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -46,6 +47,8 @@ class OnnxEngine(GraphEngine):
                 f"engine.precision is '{self.precision}'; ONNX Runtime has fp32 only on a CPU: "
                 f'set it to fp32 or auto')
         self.device = 'cpu' if kind == 'cpu' else f'cuda:{self._index}'
+        if kind == 'cuda':
+            self.alignment = 256  # of what the library's own allocator gives its kernels
 
     def _identity(self) -> dict[str, str]:
         device = 'cpu' if self.device == 'cpu' else torch.cuda.get_device_name(self._index)
@@ -57,6 +60,7 @@ class OnnxEngine(GraphEngine):
         options.log_severity_level = 3
         # a thread that spins takes a core from the robot's other programs
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        before = self._free()
         try:
             self._session = self._library.InferenceSession(
                 str(file), options, providers=[provider_of(self.device, self._index)])
@@ -69,6 +73,12 @@ class OnnxEngine(GraphEngine):
                 f'ONNX Runtime {self._library.__version__} could not use {self.device} (its own '
                 f'message is above; CUDA and cuDNN must be those that it was built for): repair '
                 f'that, or set engine.device to cpu')
+        # what others take meanwhile is counted too: the library does not say what it holds
+        self._bytes = max(0, before - self._free())
+
+    def _free(self) -> int:
+        """Return the bytes that are free on the device; 0 on a CPU."""
+        return 0 if self.device == 'cpu' else torch.cuda.mem_get_info(self._index)[0]
 
     def _run(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
         binding = self._session.io_binding()
@@ -90,8 +100,9 @@ class OnnxEngine(GraphEngine):
     def memory(self) -> int:
         if self.device == 'cpu':
             return 0
-        free, total = torch.cuda.mem_get_info(self._index)  # the library's own are not torch's
-        return total - free
+        # the sessions' own is not torch's
+        return torch.cuda.memory_reserved(self._index) + sum(
+            cast(OnnxEngine, engine)._bytes for engine in self._family.values())
 
     def _unload(self) -> None:
         self._session = None

@@ -1,4 +1,5 @@
 """The parts of verify.py that measure: the machine, its ceilings, and every model."""
+from collections.abc import Callable
 import functools
 import importlib
 import importlib.util
@@ -18,7 +19,7 @@ from flashdepth_ros.engines.pytorch import full_float32
 from flashdepth_ros.engines.trust import natural_frames
 from flashdepth_ros.images.resampling import DepthFormula, resize_to_depth
 from flashdepth_ros.models import Unit, model_spec
-from flashdepth_ros.streams.depth_stream import DepthStream
+from flashdepth_ros.streams.depth_stream import DepthStream, launch_together
 
 Rows = list[dict]
 # (model, size) -> frames a second that it shall reach on an H100
@@ -88,7 +89,8 @@ def formula_of(unit: Unit) -> DepthFormula:
 def speed(bench: Bench) -> Rows:
     """Measure each model from uint8 pictures to metres in the host's memory.
 
-    In the precision that `auto` finds for it on this device.
+    In the precision that `auto` finds for it on this device. p50, p99 and fps are of one frame
+    after the other, fps_ahead of frames that are launched before the one before is scaled.
     """
     rows: Rows = []
     for name in bench.models:
@@ -113,7 +115,7 @@ def speed(bench: Bench) -> Rows:
                     torch.cuda.empty_cache()
             goal = GOALS.get((name, size))
             if goal and bench.cuda and 'H100' in torch.cuda.get_device_name(bench.device):
-                reached = rows[-1]['fps'] >= goal
+                reached = rows[-1]['fps_ahead'] >= goal
                 rows[-1]['remark'] = f'goal {goal}: {"" if reached else "not "}reached'
         engine.close()
         del engine
@@ -125,20 +127,22 @@ def _frames(bench: Bench, stream: DepthStream, spec, size: tuple[int, int]) -> d
     pictures = [picture(*size, i) for i in range(8)]
     formula, metres = formula_of(spec.unit), np.empty(size, np.float32)
     has_loops = importlib.util.find_spec('numba') is not None
+
+    def scale(plane: torch.Tensor) -> None:
+        if has_loops:  # as the node does it
+            resize_to_depth(plane.numpy(), formula, metres)
+        else:
+            metres[...] = resize_to_depth_in_torch(plane, formula, *size)
+
     if bench.cuda:
         torch.cuda.reset_peak_memory_stats(bench.device)
     totals, steps, frame = [], [], 0
     end = time.perf_counter() + bench.few(4, 0)
     first, most = 10 if bench.cuda else 1, bench.few(400, 3)
     while frame < first + most and (frame < first + 3 or time.perf_counter() < end):
-        rgb = pictures[frame % 8]
         begin = time.perf_counter()
-        prepared = stream.prepare(rgb)
-        plane = stream.read(stream.step(prepared), size)
-        if has_loops:  # as the node does it
-            resize_to_depth(plane.numpy(), formula, metres)
-        else:
-            metres[...] = resize_to_depth_in_torch(plane, formula, *size)
+        prepared = stream.prepare(pictures[frame % 8])
+        scale(stream.read(stream.step(prepared), size))
         if frame >= first:  # those before capture the graph
             totals.append(time.perf_counter() - begin)
         frame += 1
@@ -150,12 +154,29 @@ def _frames(bench: Bench, stream: DepthStream, spec, size: tuple[int, int]) -> d
         stream.step(prepared)
         if i >= first // 2:
             steps.append(time.perf_counter() - begin)
-    found = {'frames': len(totals), **percentiles(totals)}
+    found = {'frames': len(totals), **percentiles(totals),
+             'fps_ahead': _ahead(stream, pictures, size, scale, len(totals))}
     if steps:
         found['step_ms'] = 1e3 * statistics.median(steps)
     if bench.cuda:
         found['peak_GiB'] = torch.cuda.max_memory_reserved(bench.device) / 2 ** 30
     return found
+
+
+def _ahead(
+    stream: DepthStream, pictures: list[np.ndarray], size: tuple[int, int],
+    scale: Callable[[torch.Tensor], None], number: int,
+) -> float:
+    """Return the frames a second where the next is launched before one is scaled, as in a node."""
+    begin, plane = time.perf_counter(), None
+    for i in range(number):
+        step = launch_together([stream], [stream.prepare(pictures[i % 8])])
+        if plane is not None:
+            scale(plane)
+        output, = step.wait()
+        plane = stream.read(output, size)
+    scale(plane)
+    return number / (time.perf_counter() - begin)
 
 
 def profile(bench: Bench) -> Rows:
