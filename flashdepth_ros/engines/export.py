@@ -4,7 +4,7 @@ Inputs are `frames` and the state tensors by their names; outputs are `output` a
 tensor, `new_<name>`: what takes its place or, of a ring, the one slot to be written into it (see
 models/network.py). The file says in its metadata which model, weights and size it is of.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 import functools
 import json
@@ -23,7 +23,7 @@ from . import cache
 from .engine import EngineError, missing
 from .folding import fold
 from .precision import lower
-from .rounding import input_moments, round_weights
+from .rounding import cached_rounding, take_rounded
 
 FRAMES, OUTPUT, NEW = 'frames', 'output', 'new_'
 # what of this package's source makes a graph what it is
@@ -116,13 +116,14 @@ def _step(model: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_graph(
-    model: Network, key: GraphKey, path: Path, weights_beside: bool = False,
+    load: Callable[[], Network], key: GraphKey, path: Path, weights_beside: bool = False,
 ) -> tuple[StateTensor, ...]:
-    """Export a model's step to `path`, checked, with its metadata; the model is spent afterwards.
+    """Export a model's step to `path`, checked, with its metadata.
 
-    weights_beside: they lie in `<path>.data`, which for a large model is written and read in half
-    the time and memory; otherwise there is one file. Returns the state's tensors. Raises
-    EngineError where a library is missing.
+    load: gives the model anew each time; it is spent afterwards. weights_beside: they lie in
+    `<path>.data`, which for a large model is written and read in half the time and memory;
+    otherwise there is one file. Returns the state's tensors. Raises EngineError where a library is
+    missing.
     """
     try:
         from .tracing import trace
@@ -131,10 +132,10 @@ def write_graph(
     begin = time.perf_counter()
     log.info('exporting %s at %dx%d', key.model, key.width, key.height)
     rounded = key.precision == 'bf16'
-    moments = input_moments(model) if rounded else []
+    model = load()
     fold(model, key.height, key.width)
     if rounded:
-        round_weights(model, moments)
+        take_rounded(model, cached_rounding(key.model, key.weights, load))
     lower(model, key.precision, rounded)
     state = model.initial_state(key.streams, key.height, key.width)
     frames = torch.empty(key.streams, 3, key.height, key.width)

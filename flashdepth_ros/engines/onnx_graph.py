@@ -8,7 +8,8 @@ import onnx
 import torch
 from torch import Tensor
 
-OPSET = 18  # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
+OPSET = 18       # what TensorRT 10 and later, ONNX Runtime and OpenVINO all take
+OPSET_BF16 = 22  # the first whose convolutions take bfloat16, as OpenVINO does
 TYPES = {
     torch.float32: onnx.TensorProto.FLOAT, torch.float16: onnx.TensorProto.FLOAT16,
     torch.bfloat16: onnx.TensorProto.BFLOAT16, torch.int32: onnx.TensorProto.INT32,
@@ -103,8 +104,9 @@ class OnnxGraph:
                                    ('length', content.nbytes)):
                     proto.external_data.add(key=key, value=str(entry))
                 data.write(content.data)
+        opset = OPSET_BF16 if any(value.dtype is torch.bfloat16 for _, value in weights) else OPSET
         model = onnx.helper.make_model(
-            graph, opset_imports=[onnx.helper.make_opsetid('', OPSET)], ir_version=10,
+            graph, opset_imports=[onnx.helper.make_opsetid('', opset)], ir_version=10,
             producer_name=__name__.partition('.')[0])
         onnx.helper.set_model_props(model, dict(facts))
         path.write_bytes(model.SerializeToString())

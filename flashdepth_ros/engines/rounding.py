@@ -5,24 +5,41 @@ in the same way. Here a layer's weights are rounded one input after the other, a
 to come and the bias can make up for goes there, so that the layer gives nearly what it gave. Which
 inputs come together is found out in float32 on made pictures, the same ones every time.
 """
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+import logging
+from pathlib import Path
+import re
+import time
 
+from safetensors.torch import load_file, save_file
 import torch
 from torch import Tensor, nn
 
 from ..models import Network
 from ..models.vit import Block
-from .folding import SplitAttention
+from . import cache
+from .folding import fold
 from .trust import natural_frames
 
 PICTURES = 48
 SIDE = 140      # of a picture, about: weights are rounded alike for every size
 DAMPING = 1e-3  # of the mean power of an input: how much an input counts that was never seen
 COLUMNS = 32    # are rounded before the rest is told
+# what of this package's source makes the weights what they are
+CODE = ('models/*.py', *(f'engines/{name}.py' for name in (
+    'folding', 'rounding', 'trust')))
+FILE = 'rounded.safetensors'
 
-Moments = list[list[Tensor]]  # of each Block: the inputs of qkv, proj, fc1 and fc2
+log = logging.getLogger(__name__)
+
+Moments = Mapping[str, Tensor]  # of a layer's inputs by its name before `fold`, (C + 1, C + 1)
+
+
+def rounded_layers(model: nn.Module) -> dict[str, nn.Linear]:
+    """Return the linear layers of all transformer blocks by name, folded or not."""
+    return {f'{name}.{part}': layer for name, block in model.named_modules()
+            if isinstance(block, Block) for part, layer in block.named_modules()
+            if isinstance(layer, nn.Linear)}
 
 
 def made_pictures(height: int, width: int) -> Tensor:
@@ -38,8 +55,9 @@ def made_pictures(height: int, width: int) -> Tensor:
     return frames.clamp(-2.1, 2.6)
 
 
-def _others(block: Block) -> list[nn.Linear]:
-    return [block.attn.proj, block.mlp.fc1, block.mlp.fc2]
+def _picture_size(model: Network) -> tuple[int, int]:
+    """Return (height, width)."""
+    return model.spec.frame.network_size(SIDE, SIDE, SIDE)
 
 
 def _with_one(x: Tensor) -> Tensor:
@@ -49,24 +67,23 @@ def _with_one(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def input_moments(model: Network) -> Moments:
-    """Return x^T x (C + 1, C + 1) of the layers of all transformer blocks, before `fold`."""
-    moments: dict[nn.Module, Tensor | int] = defaultdict(int)
+    """Return x^T x of the inputs of all rounded layers that run, before `fold`."""
+    moments: dict[str, Tensor] = {}
 
-    def note(layer: nn.Module, inputs: Sequence[Tensor]) -> None:
-        x = _with_one(inputs[0])
-        moments[layer] = moments[layer] + x.T @ x
+    def note(name: str) -> Callable[[nn.Module, Sequence[Tensor]], None]:
+        def hook(layer: nn.Module, inputs: Sequence[Tensor]) -> None:
+            x = _with_one(inputs[0])
+            moments[name] = moments.get(name, 0) + x.T @ x
+        return hook
 
-    blocks = [[module.attn.qkv, *_others(module)]
-              for module in model.modules() if isinstance(module, Block)]
-    hooks = [layer.register_forward_pre_hook(note) for layers in blocks for layer in layers]
-    height, width = model.spec.frame.network_size(SIDE, SIDE, SIDE)
-    for frame in made_pictures(height, width).split(1):
-        model.step(frame, model.initial_state(1, height, width))
+    hooks = [layer.register_forward_pre_hook(note(name))
+             for name, layer in rounded_layers(model).items()]
+    size = _picture_size(model)
+    for frame in made_pictures(*size).split(1):
+        model.step(frame, model.initial_state(1, *size))
     for hook in hooks:
         hook.remove()
-    # blocks after the last tap never run
-    return [[cast(Mapping[nn.Module, Tensor], moments)[layer] for layer in layers]
-            if layers[0] in moments else [] for layers in blocks]
+    return moments
 
 
 def compensation(moments: Tensor) -> Tensor:
@@ -92,18 +109,55 @@ def round_layer(layer: nn.Linear, factor: Tensor) -> None:
             rows[j] = rounded
             rows[j + 1:end].addcmul_(factor[j, j + 1:end, None], lost[j - begin], value=-1)
         rows[end:].addmm_(factor[begin:end, end:].T, lost, alpha=-1)
-    layer.weight = nn.Parameter(rows[:-1].T.contiguous(), requires_grad=False)
-    layer.bias = nn.Parameter(rows[-1].clone(), requires_grad=False)
+    _give(layer, rows[:-1].T, rows[-1].clone())
+
+
+def _give(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    layer.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    layer.bias = nn.Parameter(bias, requires_grad=False)
 
 
 @torch.no_grad()
-def round_weights(model: Network, moments: Moments) -> None:
-    """Round the transformer's weights of a model that was folded since its moments were taken."""
-    blocks = [module for module in model.modules() if isinstance(module, Block)]
-    for block, of_block in zip(blocks, moments, strict=True):
-        parts = cast(SplitAttention, block.attn).parts
-        layers: list[Iterable[nn.Module]] = [parts, *([layer] for layer in _others(block))]
-        for shared, of_input in zip(layers, of_block, strict=bool(of_block)):
-            factor = compensation(of_input)
-            for layer in shared:
-                round_layer(cast(nn.Linear, layer), factor)
+def round_weights(model: Network, moments: Moments) -> dict[str, nn.Linear]:
+    """Round weights of a model that was folded since its moments were taken; return its layers."""
+    factors: dict[str, Tensor] = {}
+    layers = {}
+    for name, layer in rounded_layers(model).items():
+        source = re.sub(r'parts\.\d$', 'qkv', name)  # which three layers share since
+        if source not in moments:  # blocks after the last tap never run
+            continue
+        if source not in factors:
+            factors = {source: compensation(moments[source])}
+        round_layer(layer, factors[source])
+        layers[name] = layer
+    return layers
+
+
+def cached_rounding(model: str, weights: str, load: Callable[[], Network]) -> Path:
+    """Return the file of a model's rounded weights in the cache, made first where there is none.
+
+    weights: the file's sha256, or 'random'. load: gives the model for that; it is spent afterwards.
+    They are the same for every size of frame and number of streams.
+    """
+    def make(folder: Path) -> dict:
+        begin = time.perf_counter()
+        network = load()
+        moments = input_moments(network)
+        fold(network, *_picture_size(network))
+        layers = round_weights(network, moments)
+        save_file({f'{name}.{part}': value for name, layer in layers.items() for part, value in (
+            ('weight', layer.weight.data.bfloat16()), ('bias', layer.bias.data))}, folder / FILE)
+        log.info('rounded the weights of %s in %.1f s', model, time.perf_counter() - begin)
+        return {}
+
+    key = {'model': model, 'weights': weights, 'kind': 'rounded', 'torch': torch.__version__,
+           'code': cache.code_digest(*CODE)}
+    return cache.get(key, make).folder / FILE
+
+
+def take_rounded(model: Network, file: Path) -> None:
+    """Give a folded model the rounded weights of a file that `cached_rounding` made."""
+    tensors = load_file(file)
+    for name, layer in rounded_layers(model).items():
+        if f'{name}.weight' in tensors:
+            _give(layer, tensors[f'{name}.weight'].float(), tensors[f'{name}.bias'])

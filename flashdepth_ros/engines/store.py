@@ -178,7 +178,7 @@ def cached_graph(key: GraphKey, load: Callable[[], Network]) -> cache.Entry:
     load: gives the model for that; it is spent afterwards. The entry's facts hold the 'state'.
     """
     def make(folder: Path) -> dict:
-        tensors = write_graph(load(), key, folder / GRAPH, weights_beside=True)
+        tensors = write_graph(load, key, folder / GRAPH, weights_beside=True)
         return {'state': [x.entry() for x in tensors]}
 
     return cache.get(graph_entry_key(key), make)

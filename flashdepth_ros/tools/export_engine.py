@@ -29,7 +29,7 @@ def export(
     Raises CheckpointError, EngineError, and OSError where it cannot be written.
     """
     key = GraphKey.of(spec, weights, height, width, streams, precision)
-    write_graph(load_model(spec, weights), key, path)
+    write_graph(lambda: load_model(spec, weights), key, path)
     return read_metadata(path)
 
 
