@@ -12,7 +12,7 @@ import numpy as np
 
 from .picture_statistics import WHITE
 
-REACH = 0.35     # seconds over which pictures are remembered,
+REACH = 0.35     # seconds over which pictures tell whether a wall came into view,
 SLOWEST = 0.5    # but at least the one before, if it is no older: a robot may have turned around
 STEEP = 7.5      # levels a pixel: a picture's noise is less, the edge of a thing more
 FEW = 0.003       # share of such pixels that a part without detail may have
@@ -23,8 +23,21 @@ LIGHT = 2.2      # times that exposure may change the light,
 COLOUR = 0.08    # and by how much the share of a colour in it, also where one is at its end
 COLOURS = 24, 32  # rows and columns of samples that give a part's colour
 SOME_WHITE = 0.4  # share of a view that is white in a room which exposure may bleach,
-BLEACH = 1.8      # and by how many times more light
+BLEACH = 1.8      # by how many times more light, and with how much more new in view
+LITTLE = 0.1
 TILES = 8        # positions of a part along each side
+# a picture becomes so many times brighter at once by a wrong exposure, on so much of what was dark
+# enough for that, which is so much of it; each of CELLS, columns and rows, counts
+LEAP, LEAPT, DARK = 3.0, 0.8, 0.5
+CELLS = 32, 24
+FLOOR = 8.0      # levels: what is black stays so
+# a camera is at rest where parts, of so many pixels a side, stay as they were until they lose
+# all detail:
+AT_REST = 1.0    # for so many seconds,
+PART, PARTS = 20, 8   # at least so many of them
+DETAILED, PLAIN = 6.0, 4.0  # which had, and have lost, such a standard deviation in levels
+SAME, OTHERS = 0.7, 0.2     # correlation of those that stay; share of what changes else, at most
+SOME = 8         # of the pictures, at most, are compared
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class RecentViews:
 
         Of a picture that shows one even tone itself nothing need be added.
         """
-        while self._views and time - self._views[0].time > REACH:
+        while self._views and time - self._views[0].time > AT_REST:
             self._views.popleft()
         self._views.append(_View(time, grey, _samples(rgb)))
 
@@ -67,6 +80,26 @@ class RecentViews:
         tone = _samples(rgb).reshape(-1, 3).mean(axis=0)
         return any(not _was_in_view(tone, view, time - view.time) for view in self._before(time))
 
+    def slid_over(self, time: float) -> bool:
+        """Say whether a camera at rest lost all detail within a second: no wall comes by itself."""
+        views = [view.grey for view in self._views if time - view.time <= AT_REST]
+        if len(views) < 3:
+            return False
+        first, *later = views
+        parts = [(first[y:y + PART, x:x + PART], y, x)
+                 for y in range(0, first.shape[0] - PART + 1, PART)
+                 for x in range(0, first.shape[1] - PART + 1, PART)]
+        parts = [part for part in parts if part[0].std() >= DETAILED]
+        if len(parts) < PARTS:
+            return False
+        some = later[::-(-len(later) // SOME)]
+        pairs = [(before, view[y:y + PART, x:x + PART]) for view in some for before, y, x in parts]
+        # those that have detail are the same, or others
+        same = [_is_same(*pair) for pair in pairs]
+        others = sum(1 for (_, now), stays in zip(pairs, same, strict=True)
+                     if not stays and now.std() > PLAIN)
+        return len(parts) <= sum(same) >= (1 / OTHERS - 1) * others
+
     def turned_white(self, time: float, grey: np.ndarray) -> bool:
         """Say whether a picture that is white nearly everywhere, a thumbnail, came suddenly.
 
@@ -77,14 +110,35 @@ class RecentViews:
             return np.count_nonzero(picture >= level) / picture.size
         white = share(grey, WHITE)
         return not any(
-            share(view.grey, WHITE) >= SOME_WHITE or share(view.grey, WHITE / BLEACH) >= white
+            share(view.grey, WHITE / BLEACH) >= white - (
+                LITTLE if share(view.grey, WHITE) >= SOME_WHITE else 0)
             for view in self._before(time))
+
+    def leapt(self, time: float, grey: np.ndarray) -> bool:
+        """Say whether a picture, a thumbnail, is several times as bright as those before it.
+
+        False where there are none.
+        """
+        now, before = _cells(grey), [_cells(view.grey) for view in self._before(time)]
+        return bool(before) and all(
+            np.mean(dark := cells < 255 / LEAP) > DARK and np.mean((now > LEAP * cells)[dark]) > LEAPT
+            for cells in before)
 
     def _before(self, time: float) -> list[_View]:
         views = [view for view in self._views if time - view.time <= REACH]
         if not views and self._views and time - self._views[-1].time <= SLOWEST:
             views = [self._views[-1]]
         return views
+
+
+def _is_same(before: np.ndarray, now: np.ndarray) -> bool:
+    """Return whether two parts (PART, PART) of pictures show the same, in whatever light."""
+    return bool(cv2.matchTemplate(now, before, cv2.TM_CCOEFF_NORMED)[0, 0] >= SAME)
+
+
+def _cells(grey: np.ndarray) -> np.ndarray:
+    """Return a thumbnail's mean levels in cells (rows, columns) float32."""
+    return cv2.resize(grey, CELLS, interpolation=cv2.INTER_AREA).astype(np.float32) + FLOOR
 
 
 def _was_in_view(tone: np.ndarray, view: _View, age: float) -> bool:

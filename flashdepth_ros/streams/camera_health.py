@@ -24,6 +24,8 @@ LOOKS = {BLANK: 'covered', BRIGHT: 'over-exposed'}
 # seconds after which a state that spoils depth without ending it is told, and a blind camera is an
 # error
 PATIENCE = 1.0
+GLARE = 0.2      # share of a picture that is white where it became several times brighter at once,
+DAZZLED = 5.0    # and seconds after which that is no wrong exposure but the light there is
 LEAST_DETAIL = 5  # levels a pixel: see PictureStatistics
 STAY = 1.25      # a state is left where its numbers are so many times better than its threshold
 EQUAL = 0.99     # share of a thumbnail's pixels that stay the same in a frozen picture,
@@ -124,6 +126,7 @@ class CameraHealth:
         self._taken = -np.inf                     # when the last image was
         self._views = RecentViews()
         self._blind = '', -np.inf                 # the last blind state, and until when
+        self._leapt: float | None = None          # since when it has been several times brighter
 
     def judge(
         self, rgb: np.ndarray, time: float, scene_cut: float = 0.0, taken: float | None = None,
@@ -137,8 +140,8 @@ class CameraHealth:
         self._taken = taken
         grey, before = thumbnail(rgb), self.thumbnail
         numbers = picture_statistics(grey)
-        shown = self._by_way_in(
-            _state(numbers, {LOOKS.get(self._shown, self._shown): STAY}), time, rgb, grey)
+        shown = _state(numbers, {LOOKS.get(self._shown, self._shown): STAY})
+        shown = self._by_way_in(shown, time, rgb, grey, numbers.white)
         if shown in BLIND:
             self._blind = shown, time
         if shown not in ('black', 'covered'):
@@ -172,7 +175,7 @@ class CameraHealth:
         return self.newest
 
     def _by_way_in(
-        self, shown: str, time: float, rgb: np.ndarray, grey: np.ndarray,
+        self, shown: str, time: float, rgb: np.ndarray, grey: np.ndarray, white: float,
     ) -> str:
         """Return what a picture shows, where the pictures before it may tell more.
 
@@ -183,8 +186,16 @@ class CameraHealth:
         lately = time - until <= PATIENCE  # what moves on a lens may let a picture through
         if shown == 'covered':
             cover = self._shown in ('black', shown) or (self._shown != BLANK and (
-                (lately and state != 'over-exposed') or self._views.cover(time, rgb)))
+                (lately and state != 'over-exposed') or self._views.cover(time, rgb)
+                or self._views.slid_over(time)))
             return shown if cover else BLANK
+        if white * (1 if self._leapt is None else STAY) <= GLARE:
+            self._leapt = None
+        elif self._leapt is None and self._shown not in ('over-exposed', BRIGHT) and (
+                self._views.leapt(time, grey)):
+            self._leapt = time
+        if self._leapt is not None and shown != 'black':
+            return 'over-exposed' if time - self._leapt < DAZZLED else BRIGHT
         if shown == 'over-exposed':
             sudden = self._shown != BRIGHT and (
                 (lately and state == shown) or self._views.turned_white(time, grey))

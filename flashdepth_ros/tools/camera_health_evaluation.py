@@ -32,7 +32,7 @@ FRAMES = 40        # of a drive, without --max-frames
 STEPS = {1: 'every frame', 2: 'every 2nd', 3: 'every 3rd', 4: 'every 4th', 5: 'every 5th'}
 BEFORE, LASTS, AFTER = 5, 15, 3  # frames of an event
 # frames in which a thing that covers the lens slides over it
-SLIDES = {2: 'in 2 frames', 3: 'in 3 frames'}
+SLIDES = {frames: f'in {frames} frames' for frames in (2, 3, 4, 6)}
 SLIDING = ('finger', 'lit finger', 'fog')
 # what a camera does before a wall: metres a second ahead, radians a second on the spot
 WALLS = {'drives up to a wall, 0.5 m/s': (0.5, False),
@@ -128,17 +128,27 @@ class _Found:
 def _events(pictures: list[np.ndarray], seed: int) -> Iterable[tuple[str, _Found]]:
     """Yield what is told of each kind of event, if it happens in the midst of the pictures."""
     from ..simulation.events import BLURS, CUT, KINDS, happen
-    tries = [(kind, 1) for kind in KINDS if kind != CUT]
-    for kind, frames in [*tries, *((kind, frames) for kind in SLIDING for frames in SLIDES)]:
+    tries = [(kind, 1, False) for kind in KINDS if kind != CUT]
+    slides = [(kind, frames, rests) for kind in SLIDING for frames in SLIDES
+              for rests in (False, True)]
+    for kind, frames, rests in [*tries, *slides]:
         health, states = CameraHealth(), []
         for index, rgb in enumerate(pictures[:BEFORE + LASTS + AFTER]):
+            if rests:
+                rgb = _at_rest(pictures[0], index)
             if BEFORE <= index < BEFORE + LASTS:
                 event = pictures[BEFORE - 1] if kind == FROZEN else happen(kind, rgb, seed, index)
                 rgb = _slid(rgb, event, (index - BEFORE + 1) / frames)
             states.append(health.judge(rgb, index / RATE).state)
         # the frames of the first second are not due where depth goes on
         due = round(PATIENCE * RATE) if kind in (*BLURS, '1/8', FROZEN) else 0
-        yield f'{kind} {SLIDES.get(frames, "")}'.strip(), _Found(states, due + frames - 1)
+        yield f'{kind} {SLIDES.get(frames, "")}{", at rest" if rests else ""}'.strip(), _Found(states, due + frames - 1)
+
+
+def _at_rest(rgb: np.ndarray, index: int) -> np.ndarray:
+    """Return a picture (H, W, 3) uint8 with noise of its own, of a camera that does not move."""
+    noise = np.random.default_rng(index).normal(0, 3, rgb.shape)
+    return np.clip(rgb + noise, 0, 255).round().astype(np.uint8)
 
 
 def _slid(rgb: np.ndarray, cover: np.ndarray, share: float) -> np.ndarray:
