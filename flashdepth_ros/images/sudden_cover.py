@@ -80,8 +80,11 @@ class RecentViews:
         tone = _samples(rgb).reshape(-1, 3).mean(axis=0)
         return any(not _was_in_view(tone, view, time - view.time) for view in self._before(time))
 
-    def slid_over(self, time: float) -> bool:
-        """Say whether a camera at rest lost all detail within a second: no wall comes by itself."""
+    def slid_over(self, time: float, grey: np.ndarray) -> bool:
+        """Say whether a camera at rest lost all detail within a second: no wall comes by itself.
+
+        grey: the thumbnail of the picture without detail.
+        """
         views = [view.grey for view in self._views if time - view.time <= AT_REST]
         if len(views) < 3:
             return False
@@ -98,7 +101,9 @@ class RecentViews:
         same = [_is_same(*pair) for pair in pairs]
         others = sum(1 for (_, now), stays in zip(pairs, same, strict=True)
                      if not stays and now.std() > PLAIN)
-        return len(parts) <= sum(same) >= (1 / OTHERS - 1) * others
+        still = sum(_is_same(before, grey[y:y + PART, x:x + PART]) for before, y, x in parts)
+        return (still <= OTHERS * len(parts)
+                and len(parts) <= sum(same) >= (1 / OTHERS - 1) * others)
 
     def turned_white(self, time: float, grey: np.ndarray) -> bool:
         """Say whether a picture that is white nearly everywhere, a thumbnail, came suddenly.

@@ -187,7 +187,7 @@ class CameraHealth:
         if shown == 'covered':
             cover = self._shown in ('black', shown) or (self._shown != BLANK and (
                 (lately and state != 'over-exposed') or self._views.cover(time, rgb)
-                or self._views.slid_over(time)))
+                or self._views.slid_over(time, grey)))
             return shown if cover else BLANK
         if white * (1 if self._leapt is None else STAY) <= GLARE:
             self._leapt = None
