@@ -107,6 +107,23 @@ def test_a_cover_may_slide_before_the_lens_and_let_a_picture_through(event, fram
     assert states[covered:14] + states[15:] == ['covered'] * (19 - covered)
 
 
+@pytest.mark.parametrize('frames', [4, 8])
+def test_a_cover_may_slide_slowly_over_a_camera_at_rest(frames):
+    def states(moves: bool) -> list[str]:
+        pictures = []
+        for i in range(20):
+            noise = np.random.default_rng(i).normal(0, 3, (240, 320, 3))
+            pictures.append(np.clip(moved(PICTURES[0], 9 * i * moves) + noise, 0, 255).astype(
+                np.uint8))
+            if i >= 5:
+                width = min(320, 320 * (i - 4) // frames)
+                pictures[i][:, :width] = happen('finger', pictures[i], 0, i)[:, :width]
+        return states_of(pictures)
+    assert states(False) == ['good'] * (4 + frames) + ['covered'] * (16 - frames)
+    # as a wall comes into the view of a camera that turns
+    assert frames < 8 or 'covered' not in states(True)
+
+
 def test_where_nothing_was_seen_before_a_picture_without_detail_blinds_nobody():
     fog = [happen('fog', picture, 0, i) for i, picture in enumerate(PICTURES)]
     assert states_of(fog) == ['good'] * 10 + ['blank'] * 20
@@ -128,6 +145,23 @@ def test_a_bright_room_is_told_and_a_wrong_exposure_blinds():
     assert slowly == ['good'] * began + ['bright'] * (22 - began) + ['good'] and began < 20
     assert states_of(brighter(1, 1, *[6] * 5, 1)) == ['good'] * 2 + ['over-exposed'] * 5 + ['good']
     assert states_of(brighter(*[6] * 3)) == ['over-exposed'] * 3  # from the start
+
+
+def test_many_times_the_light_blinds_in_a_dark_room_too():
+    dark = [(picture * 0.26).astype(np.uint8) for picture in PICTURES]
+    bright = [happen('x8', picture, 0, i) for i, picture in enumerate(dark)]
+    share = picture_statistics(thumbnail(bright[5])).white
+    assert 0.2 < share < 0.5
+    assert states_of([*dark[:3], *bright[3:10], *dark[10:12]]) == (
+        ['good'] * 3 + ['over-exposed'] * 7 + ['good'] * 2)
+    # light that was switched on stays
+    health = CameraHealth()
+    states = [health.judge((dark if i < 3 else bright)[i % 30], i / 10).state for i in range(90)]
+    assert states[3:53] == ['over-exposed'] * 50 and set(states[63:]) == {'bright'}
+    # slowly, it is no exposure that went wrong
+    slowly = [np.clip(picture * gain, 0, 255).astype(np.uint8)
+              for picture, gain in zip(dark, np.linspace(1, 8, 25), strict=False)]
+    assert 'over-exposed' not in states_of(slowly)
 
 
 @pytest.mark.parametrize(('event', 'state'), [
