@@ -26,6 +26,7 @@ LOOKS = {BLANK: 'covered', BRIGHT: 'over-exposed'}
 PATIENCE = 1.0
 GLARE = 0.2      # share of a picture that is white where it became several times brighter at once,
 DAZZLED = 5.0    # and seconds after which that is no wrong exposure but the light there is
+MOSTLY = 0.9     # share of a bright picture that is white which is told at once
 LEAST_DETAIL = 5  # levels a pixel: see PictureStatistics
 STAY = 1.25      # a state is left where its numbers are so many times better than its threshold
 EQUAL = 0.99     # share of a thumbnail's pixels that stay the same in a frozen picture,
@@ -164,7 +165,7 @@ class CameraHealth:
         if shown not in BLIND:
             if self._equal >= REPEATS and time - self._equal_since >= PATIENCE:
                 state, since = FROZEN, self._equal_since
-            elif time - since < PATIENCE:
+            elif time - since < PATIENCE and not (shown == BRIGHT and numbers.white > MOSTLY):
                 state = GOOD
         if state in BLIND and self.newest.blind:
             since = self.newest.since  # black first, then covered, is one time of seeing nothing

@@ -51,8 +51,12 @@ class LogDepth:
             self._shift = SHIFT * median if self._spec.unit.has_shift else 0.0
             self._smallest = SMALLEST * median or 1e-6
             self._started = median > 0
-        shifted = np.maximum(values + np.float32(self._shift), np.float32(self._smallest))
-        return np.log(shifted, out=np.full(values.shape, np.nan, np.float32), where=known)
+        logs = values + np.float32(self._shift)
+        np.maximum(logs, np.float32(self._smallest), out=logs)
+        np.log(logs, out=logs)  # of some pixels alone it takes three times as long
+        if not known.all():
+            logs[~known] = np.nan
+        return logs
 
     def changed(self, output: Tensor, logs: np.ndarray, new: np.ndarray) -> Tensor:
         """Return an output whose logarithms, `logs` as `of` gave them, are `new` instead.

@@ -12,7 +12,7 @@ from flashdepth_ros.images.confidence import (
     STREAMING,
     Confidence,
 )
-from flashdepth_ros.images.optical_flow import OpticalFlow
+from flashdepth_ros.images.optical_flow import OpticalFlow, warp
 from flashdepth_ros.images.temporal_filter import TemporalFilter
 
 RNG = np.random.default_rng(1)
@@ -81,8 +81,36 @@ def test_confidence_is_that_of_the_definition():
             assert_allclose(value, np.clip(1 - error / 0.5, 0, 1), atol=2e-3)
 
 
+def test_the_means_are_those_of_the_plain_form():
+    """In a picture that moves, with depth that is missing here and there."""
+    confidence = Confidence()
+    along = here = np.zeros(SIZE)
+    last = np.empty(SIZE)
+    for index, (flow, logs) in enumerate(frames(0.3)):
+        logs[20:25, index:index + 30] = np.nan
+        value = confidence.update(logs, flow)
+        some = np.zeros(logs.size, bool)
+        some[::1 + logs.size // SAMPLES] = True
+        some = some.reshape(SIZE)
+        if index:
+            def size(change):
+                rest = np.minimum(np.abs(change - np.nanmedian(change[some])), 0.5)
+                return np.where(np.isnan(rest), np.nanmedian(rest[some]), rest)
+            places, inside = flow.sources
+            carried = np.where(inside, warp(last, places), np.nan)
+            before = np.where(inside, warp(along.astype(np.float32), places),
+                              np.median(along[some]))
+            along = before + max(0.1, 1 / index) * (size(logs - carried) - before)
+            here = here + max(0.2, 1 / index) * (size(logs - last) - here)
+        last = logs.copy()
+    mean = np.sqrt((cv2.blur(along, (5, 5)) + 0.01) * (cv2.blur(here, (5, 5)) + 0.01))
+    plain = np.clip(1 - STREAMING.factor * mean ** STREAMING.exponent / 0.5, 0, 1)
+    known = ~np.isnan(logs)
+    assert_allclose(value[known], plain[known], atol=2e-3)
+
+
 def test_networks_without_a_memory_have_a_calibration_of_their_own():
-    change = np.array([[0.02, 0.05, 0.2]], np.float32)
+    change = np.array([[0.02, 0.05, 0.15]], np.float32)
     for each in (STREAMING, FRAME_BY_FRAME):
         assert_allclose(each.error(change ** 2), each.factor * change ** each.exponent, rtol=1e-4)
     assert (STREAMING.error(change ** 2) > FRAME_BY_FRAME.error(change ** 2)).all()
