@@ -74,7 +74,7 @@ class Confidence:
         else:
             along, here = (cv2.blur(mean, (SMOOTH, SMOOTH)) for mean in (self._along, self._here))
             for mean in along, here:
-                mean += np.float32(LEAST)
+                np.add(mean, np.float32(LEAST), out=mean)
             error = calibration.error(np.multiply(along, here, out=along))
         error *= np.float32(-1 / UNCERTAIN)
         error += 1

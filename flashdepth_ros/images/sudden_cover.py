@@ -86,7 +86,7 @@ class RecentViews:
         grey: the thumbnail of the picture without detail.
         """
         views = [view.grey for view in self._views if time - view.time <= AT_REST]
-        if len(views) < 3:
+        if len(views) < 3 or any(view.shape != grey.shape for view in views):
             return False
         first, *later = views
         parts = [(first[y:y + PART, x:x + PART], y, x)
@@ -125,9 +125,7 @@ class RecentViews:
         False where there are none.
         """
         now, before = _cells(grey), [_cells(view.grey) for view in self._before(time)]
-        return bool(before) and all(
-            np.mean(dark := cells < 255 / LEAP) > DARK and np.mean((now > LEAP * cells)[dark]) > LEAPT
-            for cells in before)
+        return bool(before) and all(_leapt(cells, now) for cells in before)
 
     def _before(self, time: float) -> list[_View]:
         views = [view for view in self._views if time - view.time <= REACH]
@@ -139,6 +137,12 @@ class RecentViews:
 def _is_same(before: np.ndarray, now: np.ndarray) -> bool:
     """Return whether two parts (PART, PART) of pictures show the same, in whatever light."""
     return bool(cv2.matchTemplate(now, before, cv2.TM_CCOEFF_NORMED)[0, 0] >= SAME)
+
+
+def _leapt(before: np.ndarray, now: np.ndarray) -> bool:
+    """Return whether most of two pictures' cells was dark, and is several times as bright."""
+    dark = before < 255 / LEAP
+    return bool(dark.mean() > DARK and (now > LEAP * before)[dark].mean() > LEAPT)
 
 
 def _cells(grey: np.ndarray) -> np.ndarray:

@@ -142,7 +142,8 @@ def _events(pictures: list[np.ndarray], seed: int) -> Iterable[tuple[str, _Found
             states.append(health.judge(rgb, index / RATE).state)
         # the frames of the first second are not due where depth goes on
         due = round(PATIENCE * RATE) if kind in (*BLURS, '1/8', FROZEN) else 0
-        yield f'{kind} {SLIDES.get(frames, "")}{", at rest" if rests else ""}'.strip(), _Found(states, due + frames - 1)
+        name = f'{kind} {SLIDES.get(frames, "")}'.strip() + (', at rest' if rests else '')
+        yield name, _Found(states, due + frames - 1)
 
 
 def _at_rest(rgb: np.ndarray, index: int) -> np.ndarray:

@@ -83,19 +83,20 @@ def test_confidence_is_that_of_the_definition():
 
 def test_the_means_are_those_of_the_plain_form():
     """In a picture that moves, with depth that is missing here and there."""
+    some = np.zeros(HEIGHT * WIDTH, bool)
+    some[::1 + HEIGHT * WIDTH // SAMPLES] = True
+    some = some.reshape(SIZE)
+
+    def size(change: np.ndarray) -> np.ndarray:
+        rest = np.minimum(np.abs(change - np.nanmedian(change[some])), 0.5)
+        return np.where(np.isnan(rest), np.nanmedian(rest[some]), rest)
     confidence = Confidence()
     along = here = np.zeros(SIZE)
     last = np.empty(SIZE)
     for index, (flow, logs) in enumerate(frames(0.3)):
         logs[20:25, index:index + 30] = np.nan
         value = confidence.update(logs, flow)
-        some = np.zeros(logs.size, bool)
-        some[::1 + logs.size // SAMPLES] = True
-        some = some.reshape(SIZE)
         if index:
-            def size(change):
-                rest = np.minimum(np.abs(change - np.nanmedian(change[some])), 0.5)
-                return np.where(np.isnan(rest), np.nanmedian(rest[some]), rest)
             places, inside = flow.sources
             carried = np.where(inside, warp(last, places), np.nan)
             before = np.where(inside, warp(along.astype(np.float32), places),
