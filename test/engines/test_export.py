@@ -79,8 +79,11 @@ def test_half_precision_is_written_in_the_graph():
     graph = onnx.load(
         graph_file('flashdepth-nano', 140, 182, 'bf16'), load_external_data=False)
     half = onnx.TensorProto.BFLOAT16
-    lowered = [x.name for x in graph.graph.initializer if x.data_type == half and len(x.dims) == 2]
-    assert len(lowered) == 36  # of six blocks: queries, keys, values, what follows them, the MLP
+    lowered = {sides: [x.name for x in graph.graph.initializer
+                       if x.data_type == half and len(x.dims) == sides] for sides in (2, 4)}
+    # of six blocks: queries, keys, values, what follows them, the MLP
+    assert len(lowered[2]) == 36
+    assert len(lowered[4]) == 2 and all('refinenet1.resConfUnit1' in name for name in lowered[4])
     for port in (*graph.graph.input, *graph.graph.output):
         assert port.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
