@@ -11,7 +11,6 @@ from pathlib import Path
 import re
 import time
 
-from safetensors.torch import load_file, save_file
 import torch
 from torch import Tensor, nn
 
@@ -140,6 +139,7 @@ def cached_rounding(model: str, weights: str, load: Callable[[], Network]) -> Pa
     They are the same for every size of frame and number of streams.
     """
     def make(folder: Path) -> dict:
+        from safetensors.torch import save_file
         begin = time.perf_counter()
         network = load()
         moments = input_moments(network)
@@ -157,6 +157,7 @@ def cached_rounding(model: str, weights: str, load: Callable[[], Network]) -> Pa
 
 def take_rounded(model: Network, file: Path) -> None:
     """Give a folded model the rounded weights of a file that `cached_rounding` made."""
+    from safetensors.torch import load_file
     tensors = load_file(file)
     for name, layer in rounded_layers(model).items():
         if f'{name}.weight' in tensors:

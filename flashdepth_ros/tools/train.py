@@ -243,6 +243,7 @@ def train(options: argparse.Namespace) -> None:
             run.best_scores()))
         log.info('%s: δ1 %.4f of step %d, %.4f before', options.run / 'weights.safetensors',
                  run.best, run.best_step, run.before['held out']['delta1'])
+    runner.end_training()  # whose threads would abort a process that ends
 
 
 Sources = dict[str, tuple[float, list[Recording]]]
