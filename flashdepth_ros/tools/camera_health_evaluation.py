@@ -131,11 +131,11 @@ def _events(pictures: list[np.ndarray], seed: int) -> Iterable[tuple[str, _Found
     tries = [(kind, 1, False) for kind in KINDS if kind != CUT]
     slides = [(kind, frames, rests) for kind in SLIDING for frames in SLIDES
               for rests in (False, True)]
+    moving = pictures[:BEFORE + LASTS + AFTER]
+    resting = [_at_rest(moving[0], index) for index in range(len(moving))]
     for kind, frames, rests in [*tries, *slides]:
         health, states = CameraHealth(), []
-        for index, rgb in enumerate(pictures[:BEFORE + LASTS + AFTER]):
-            if rests:
-                rgb = _at_rest(pictures[0], index)
+        for index, rgb in enumerate(resting if rests else moving):
             if BEFORE <= index < BEFORE + LASTS:
                 event = pictures[BEFORE - 1] if kind == FROZEN else happen(kind, rgb, seed, index)
                 rgb = _slid(rgb, event, (index - BEFORE + 1) / frames)

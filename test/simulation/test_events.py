@@ -17,7 +17,12 @@ from flashdepth_ros.simulation.events import (  # noqa: E402
     plan_events,
 )
 from flashdepth_ros.simulation.sequences import drive_through  # noqa: E402
-from flashdepth_ros.tools import evaluate, record_simulation, reset_evaluation  # noqa: E402
+from flashdepth_ros.tools import (  # noqa: E402
+    camera_health_evaluation,
+    evaluate,
+    record_simulation,
+    reset_evaluation,
+)
 
 SMALL = ['--size', '112x84']
 TOPICS = {'rgb': '/image', 'truth': '/truth/depth/image'}
@@ -59,7 +64,8 @@ def test_an_event_that_does_not_exist_is_refused_by_name(tmp_path, capsys):
     assert "'rain'" in capsys.readouterr().err
 
 
-def test_evaluate_tells_what_is_found(capsys):
+def test_evaluate_tells_what_is_found(capsys, monkeypatch):
+    monkeypatch.setattr(camera_health_evaluation, 'SLIDES', {3: 'in 3 frames'})
     assert evaluate.main(['--camera-health', '--seeds', '3,6', '--max-frames', '24']) == 0
     rows = {cells[1]: cells[2:] for cells in (
         [cell.strip() for cell in line.split('|')] for line in capsys.readouterr().out.splitlines()
@@ -67,6 +73,7 @@ def test_evaluate_tells_what_is_found(capsys):
     assert rows['drives, every frame'][:8] == ['48'] + 7 * ['0']
     for event in ('black', 'cap', 'finger', 'white', 'x8', 'blur 1.9 %', 'frozen'):
         assert rows[event][:2] == ['2', '100.0'], event
+    assert rows['finger in 3 frames, at rest'][:2] == ['2', '100.0']
     assert float(rows['a cut to another scene'][1]) > 80
 
 
