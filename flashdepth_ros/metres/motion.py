@@ -14,10 +14,10 @@ import numpy as np
 from ..images.intrinsics import Intrinsics
 from .affine_fit import Fit
 from .motion_fits import OPTIMISM, SAMPLES, Pool, fit_factor, region_of
-from .motion_pose import Motion, Prior, refine, vector_of
+from .motion_pose import Motion, Prior, refine
 from .motion_samples import Triangulation, look_up, parallax, pose_sigma, triangulate
 from .motion_tracks import CornerTracker
-from .motion_views import BASELINE, Pair, View, remember, that_share, with_depths
+from .motion_views import BASELINE, Pair, View, remember, that_share, way, with_depths
 from .region_fit import UNSEEN
 
 WAITING = 4             # frames whose pose has not come yet
@@ -156,9 +156,9 @@ class MotionFitter:
         self, view: View, scale: tuple[float, float] | None,
     ) -> tuple[Fit | None, str]:
         if self._last is not None:
-            step = np.linalg.inv(self._last) @ view.pose
-            self._travelled += float(np.linalg.norm(step[:3, 3]))
-            self._turned += float(np.linalg.norm(vector_of(step[:3, :3])))
+            metres, radians = way(self._last, view.pose)
+            self._travelled += metres
+            self._turned += radians
         self._last = view.pose
         self.state = MotionState(travelled=self._travelled)
         found, reason = self._compare(view)

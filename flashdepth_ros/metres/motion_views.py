@@ -75,13 +75,16 @@ class Pair:
         return LEVER * turn / float(np.linalg.norm(self.motion.translation))
 
 
+def way(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Return how far a camera went between two poses (4, 4), in metres, and turned, in radians."""
+    step = np.linalg.inv(first) @ second
+    return float(np.linalg.norm(step[:3, 3])), float(np.linalg.norm(vector_of(step[:3, :3])))
+
+
 def remember(views: list[View], view: View) -> None:
     """Add a view if it is from another place than the last, and drop those that are too old."""
-    if views:
-        step = np.linalg.inv(views[-1].pose) @ view.pose
-        turn = math.acos(min(1.0, max(-1.0, (np.trace(step[:3, :3]) - 1) / 2)))
-        if max(float(np.linalg.norm(step[:3, 3])), turn) < APART:
-            return
+    if views and max(way(views[-1].pose, view.pose)) < APART:
+        return
     views.append(view)
     while len(views) > REMEMBERED or view.stamp - views[0].stamp > AGE:
         views.pop(0)
